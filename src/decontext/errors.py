@@ -6,8 +6,8 @@
     ├── AttentionError         1: attention calls were not seen, or no usable gradient came back
     └── NotProtectedError      1: the proportion measured on the saved file did not fall
 
-The number is the exit code of the command line. A message says what it is and what it must be, the hint says what to
-do next: `InputError("epsilon is 300; it must be in (0, 255]", "Did you mean 8/255?")`.
+The number is the exit code of the command line. A message says what it is and what it must be, the
+hint says what to do next: `InputError("epsilon is 300; it must be in (0, 255].", "Try 8/255.")`.
 """
 
 from typing import ClassVar
