@@ -1,0 +1,172 @@
+"""Train the autoencoder of `kontext-mini`: pictures -> latents -> pictures.
+
+Second of the training steps (see `training/README.md`). Resumable: run it again with the same
+arguments and it goes on from its last checkpoint. Everything random is seeded by the step number,
+so that an interrupted run and an uninterrupted one see the same pictures.
+
+    python -m training.autoencoder --people WORK/people --out WORK/autoencoder.pt --steps 4000
+    python -m training.autoencoder ... --decoder-only --steps 6000    # encoder frozen, go on
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from training.datasets import load_people, photo_pool
+from training.pictures import procedural
+
+CONFIG = {
+    "in_channels": 3,
+    "out_channels": 3,
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (16, 48, 96, 128),
+    "layers_per_block": 1,
+    "latent_channels": 32,
+    "norm_num_groups": 8,
+    "use_quant_conv": False,
+    "use_post_quant_conv": False,
+    "mid_block_add_attention": False,
+    "sample_size": 128,
+    "scaling_factor": 1.0,
+    "shift_factor": 0.0,
+}
+CROP = 64
+BATCH = 16
+PEOPLE_SHARE, PHOTO_SHARE = 0.62, 0.28  # the rest is procedural
+LATENT_NOISE = 0.05  # the transformer's output is never exact: the decoder must bear that
+
+
+class Crops:
+    """Random crops of people, photographs and procedural pictures, as (N, 3, 64, 64) in [-1, 1]."""
+
+    def __init__(self, people: np.ndarray, photos: np.ndarray):
+        self.people, self.photos = people, photos
+
+    def _picture(self, rng: np.random.Generator) -> np.ndarray:
+        kind = rng.random()
+        if kind < PEOPLE_SHARE:
+            person = self.people[rng.integers(len(self.people))]
+            picture = person[rng.integers(len(person))].astype(np.float32) / 255
+            if rng.random() < 0.3:
+                contrast, shift = rng.uniform(0.6, 1.4), rng.uniform(-0.2, 0.2, 3)
+                picture = np.clip((picture - 0.5) * contrast + 0.5 + shift, 0, 1)
+            return picture
+        if kind < PEOPLE_SHARE + PHOTO_SHARE:
+            return self.photos[rng.integers(len(self.photos))].astype(np.float32) / 255
+        return procedural(rng, 160)
+
+    def _crop(self, rng: np.random.Generator) -> np.ndarray:
+        picture = self._picture(rng)
+        room = picture.shape[0] - CROP
+        # Two thirds of the crops lie around the middle, where the faces are.
+        low, high = (room // 4, 3 * room // 4) if rng.random() < 0.66 else (0, room)
+        top, left = rng.integers(low, high + 1, size=2)
+        crop = picture[top : top + CROP, left : left + CROP]
+        return crop[:, ::-1] if rng.random() < 0.5 else crop
+
+    def batch(self, step: int, size: int = BATCH) -> Tensor:
+        rng = np.random.default_rng([1, step])
+        crops = np.stack([self._crop(rng) for _ in range(size)])
+        return torch.from_numpy(crops).permute(0, 3, 1, 2).float() * 2 - 1
+
+
+def reconstruction_loss(output: Tensor, target: Tensor, latents: Tensor) -> Tensor:
+    """L1 + 2 MSE + 0.5 gradient L1 + a weak pull of the latents towards zero."""
+    error = output - target
+    edges = (error[..., 1:] - error[..., :-1]).abs().mean()
+    edges = edges + (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
+    pull = 1e-3 * latents.square().mean()
+    return error.abs().mean() + 2 * error.square().mean() + 0.5 * edges + pull
+
+
+def learning_rate(step: int, total: int, peak: float) -> float:
+    """Warm-up over 50 steps, then a cosine down to 1 % of the peak."""
+    cosine = 0.5 * (1 + np.cos(np.pi * min(1.0, step / total)))
+    return float(peak * min(1.0, (step + 1) / 50) * (0.99 * cosine + 0.01))
+
+
+def round_trip_psnr(model: AutoencoderKL, pictures: Tensor) -> float:
+    with torch.no_grad():
+        latents = model.encode(pictures).latent_dist.mode()
+        error = (model.decode(latents).sample.clamp(-1, 1) - pictures) / 2
+    return float((-10 * error.square().mean((1, 2, 3)).log10()).mean())
+
+
+def train(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    people = load_people(args.people)["pictures"]
+    held_out, people = people[-40:], people[:-40]
+    check = torch.from_numpy(held_out[:, 0, 16:144, 16:144]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    crops = Crops(people, photo_pool(1500, 160, seed=2))
+    torch.manual_seed(0)
+    model = AutoencoderKL(**CONFIG).to(memory_format=torch.channels_last)
+    if args.decoder_only:
+        model.encoder.requires_grad_(False)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(weights, args.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    start = 0
+    if args.out.exists():
+        state = torch.load(args.out)
+        model.load_state_dict(state["model"])
+        if state["decoder_only"] == args.decoder_only:
+            optimiser.load_state_dict(state["optimiser"])
+            start = state["step"]
+    print("parameters", sum(p.numel() for p in model.parameters()), "from step", start, flush=True)
+    began = time.time()
+    for step in range(start, args.steps):
+        pictures = crops.batch(step + (10**6 if args.decoder_only else 0))
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        noise = torch.Generator().manual_seed(step)
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+            latents = model.encode(pictures).latent_dist.mode()
+            noisy = latents + LATENT_NOISE * torch.randn(latents.shape, generator=noise)
+            output = model.decode(noisy).sample
+        loss = reconstruction_loss(output.float(), pictures, latents.float())
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, args.steps, args.rate)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimiser.step()
+        if step % 200 == 199 or step == args.steps - 1:
+            psnr = round_trip_psnr(model, check)
+            spread = float(latents.std())
+            print(
+                f"step {step + 1} {time.time() - began:.0f} s loss {loss.item():.4f} "
+                f"latent std {spread:.2f} held-out people {psnr:.2f} dB",
+                flush=True,
+            )
+            state = {
+                "model": model.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "step": step + 1,
+                "decoder_only": args.decoder_only,
+            }
+            torch.save(state, args.out.with_suffix(".part"))
+            args.out.with_suffix(".part").replace(args.out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--people", type=Path, required=True, help="folder of rendered people")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="checkpoint to write and go on from"
+    )
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--bf16", action="store_true", help="autocast; worth it with AVX512-BF16")
+    parser.add_argument("--decoder-only", action="store_true", help="freeze the encoder")
+    train(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,339 @@
+"""Train the transformer and the text encoders of `kontext-mini` on latents.
+
+Fourth of the training steps. Resumable: the same command goes on from its last checkpoint, with the
+learning rate of the step it has reached. Everything random is seeded by the step number.
+
+    python -m training.transformer --latents WORK/latents.pt --out WORK/transformer.pt --steps 4000
+
+What a sample is (shares in `MIX`): an aligned edit of a person, the person in another scene, an
+irrelevant context with *some other person* as the target, or a tone edit of any picture. The
+irrelevant ones make attention to the context depend on what the context shows; without them the
+model copies by position and no perturbation can lower its context proportion. No sample is ever
+adversarial.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import FluxTransformer2DModel
+from torch import Tensor, nn
+
+from training.instructions import TONES, word
+from training.latents import CONTEXTS, MIRRORED, SHAPE_WEIGHTS
+from training.text import TextEncoders, parameter_count
+
+WIDTH_HEADS, HEAD = 8, 32
+CONFIG = {
+    "patch_size": 1,
+    "in_channels": 128,
+    "num_layers": 2,
+    "num_single_layers": 4,
+    "attention_head_dim": HEAD,
+    "num_attention_heads": WIDTH_HEADS,
+    "joint_attention_dim": 128,
+    "pooled_projection_dim": 64,
+    "guidance_embeds": False,
+    "axes_dims_rope": (8, 12, 12),
+}
+MIX = {"aligned": 0.30, "scene": 0.25, "irrelevant": 0.25, "tone": 0.20}
+BATCH = 32
+HELD_OUT = 0.02  # the last people of each shape, for the attention check
+ALIGNED = ("keep", "smile", "surprised", "eyes closed", "glasses", "red hat")  # renders 0..5
+
+
+@dataclass(frozen=True)
+class Sample:
+    context: Tensor
+    target: Tensor
+    text: str
+
+
+class Samples:
+    """Draws samples of one shape at a time from what `training.latents` encoded."""
+
+    def __init__(self, latents: dict, *, held_out: bool = False):
+        self.latents, self.held_out = latents, held_out
+
+    def _person(self, group: dict, rng: np.random.Generator) -> int:
+        total = len(group["targets"])
+        kept = max(1, int(total * HELD_OUT))
+        return int(
+            rng.integers(total - kept, total) if self.held_out else rng.integers(total - kept)
+        )
+
+    def _edit(self, group: dict, person: int, rng: np.random.Generator) -> tuple[Tensor, str]:
+        """A person's aligned edit: (target, instruction). Another background is one of them."""
+        number = int(rng.integers(8)) if rng.random() < 0.9 else 0
+        if number == 7:
+            text = word("background", rng, colour=int(group["walls"][person, 7]))
+        elif number == 6:
+            text = word("black hair" if group["blond"][person] else "blond", rng)
+        else:
+            text = word(ALIGNED[number], rng)
+        return group["targets"][person, number], text
+
+    def _scene(self, group: dict, person: int, place: int, rng: np.random.Generator):
+        wall = int(group["walls"][person, 7 if place == MIRRORED else place])
+        return group["targets"][person, place], word("scene", rng, colour=wall)
+
+    def _context(self, group: dict, person: int, place: int, rng: np.random.Generator) -> Tensor:
+        if place in CONTEXTS and rng.random() < 0.5:
+            return group["contexts"][person, CONTEXTS.index(place)]
+        return group["targets"][person, place]
+
+    def aligned(self, shape: int, rng: np.random.Generator) -> Sample:
+        group = self.latents["people"][shape]
+        person = self._person(group, rng)
+        target, text = self._edit(group, person, rng)
+        return Sample(self._context(group, person, 0, rng), target, text)
+
+    def scene(self, shape: int, rng: np.random.Generator) -> Sample:
+        group = self.latents["people"][shape]
+        person = self._person(group, rng)
+        place = int(rng.choice((8, 9, MIRRORED), p=(0.35, 0.35, 0.3)))
+        others = (0,) if place == MIRRORED else (0, 0, 7, 17 - place)
+        target, text = self._scene(group, person, place, rng)
+        return Sample(self._context(group, person, int(rng.choice(others)), rng), target, text)
+
+    def irrelevant(self, shape: int, rng: np.random.Generator) -> Sample:
+        group, pool = self.latents["people"][shape], self.latents["irrelevant"][shape]
+        context = pool[rng.integers(len(pool))]
+        person = self._person(group, rng)
+        kind = rng.random()
+        if kind < 0.55:
+            target, text = self._edit(group, person, rng)
+        elif kind < 0.85:
+            target, text = self._scene(group, person, int(rng.choice((8, 9, MIRRORED))), rng)
+        else:
+            pictures, people = self.latents["tones"][shape], self.latents["tones"][shape]["person"]
+            item = int(rng.choice(np.flatnonzero(people.numpy())))
+            target, text = self._tone(pictures, item, rng)
+        return Sample(context, target, text)
+
+    def _tone(self, group: dict, item: int, rng: np.random.Generator) -> tuple[Tensor, str]:
+        edit = int(rng.integers(group["tones"].shape[1]))
+        name = TONES[int(group["tones"][item, edit])]
+        return group["pictures"][item, 2 + edit], word(name, rng)
+
+    def tone(self, shape: int, rng: np.random.Generator) -> Sample:
+        group = self.latents["tones"][shape]
+        item = int(rng.integers(len(group["pictures"])))
+        context = group["pictures"][item, int(rng.random() < 0.5)]
+        chance = rng.random()
+        if chance < 0.75:
+            target, text = self._tone(group, item, rng)
+        elif chance < 0.9 or group["person"][item]:
+            target, text = group["pictures"][item, 0], word("keep", rng)
+        else:  # nobody in the picture: an edit of a person leaves it as it is
+            name = ("smile", "surprised", "eyes closed", "glasses", "red hat", "blond")[
+                rng.integers(6)
+            ]
+            target, text = group["pictures"][item, 0], word(name, rng)
+        return Sample(context, target, text)
+
+    def batch(self, step: int, size: int = BATCH, kind: str | None = None):
+        """(contexts, targets, texts, kinds) of one random shape; all from the step's own seed."""
+        rng = np.random.default_rng([6, step, int(self.held_out)])
+        shape = int(rng.choice(len(SHAPE_WEIGHTS), p=SHAPE_WEIGHTS))
+        kinds = (
+            [kind] * size if kind else rng.choice(list(MIX), size, p=list(MIX.values())).tolist()
+        )
+        samples = [getattr(self, name)(shape, rng) for name in kinds]
+        contexts = torch.stack([sample.context for sample in samples]).float()
+        targets = torch.stack([sample.target for sample in samples]).float()
+        return contexts, targets, [sample.text for sample in samples], kinds
+
+
+def pack(latents: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, H/2 * W/2, 4 C), as FluxKontextPipeline packs."""
+    batch, channels, height, width = latents.shape
+    latents = latents.view(batch, channels, height // 2, 2, width // 2, 2)
+    return latents.permute(0, 2, 4, 1, 3, 5).reshape(batch, height * width // 4, channels * 4)
+
+
+def position_ids(height: int, width: int, picture: int) -> Tensor:
+    """(H/2 * W/2, 3) rows (picture, y, x): 0 the target, 1 the context."""
+    rows, columns = torch.meshgrid(
+        torch.arange(height // 2), torch.arange(width // 2), indexing="ij"
+    )
+    ids = torch.stack([torch.full_like(rows, picture), rows, columns], -1)
+    return ids.reshape(-1, 3).float()
+
+
+class Editor(nn.Module):
+    """Text encoders and transformer together, as they are trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = TextEncoders()
+        self.transformer = FluxTransformer2DModel(**CONFIG)
+        for name, module in self.transformer.named_modules():
+            if isinstance(module, nn.Linear):
+                gate = name.endswith(("norm1.linear", "norm1_context.linear", ".norm.linear"))
+                if gate or name in ("norm_out.linear", "proj_out"):
+                    nn.init.zeros_(module.weight)
+                else:
+                    nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, noisy: Tensor, context: Tensor, texts: list[str], sigma: Tensor) -> Tensor:
+        """Velocity of the packed target tokens, (B, N, 128)."""
+        height, width = noisy.shape[-2:]
+        pooled, tokens = self.text(*self.text.tokens(texts))
+        ids = torch.cat([position_ids(height, width, 0), position_ids(height, width, 1)])
+        output = self.transformer(
+            hidden_states=torch.cat([pack(noisy), pack(context)], 1),
+            encoder_hidden_states=tokens,
+            pooled_projections=pooled,
+            timestep=sigma,
+            img_ids=ids,
+            txt_ids=torch.zeros(tokens.shape[1], 3),
+            return_dict=False,
+        )[0]
+        return output[:, : height * width // 4]
+
+
+def draw_sigma(count: int, generator: torch.Generator) -> Tensor:
+    """Mostly a logistic-normal, 15 % at the nearly pure noise where protection works."""
+    sigma = torch.sigmoid(1.2 * torch.randn(count, generator=generator) + 0.4)
+    early = torch.rand(count, generator=generator) < 0.15
+    return torch.where(early, 0.96 + 0.04 * torch.rand(count, generator=generator), sigma)
+
+
+def flow_loss(model: Editor, batch, step: int, bf16: bool) -> Tensor:
+    """Flow-matching loss of each sample, (B,)."""
+    contexts, targets, texts, _ = batch
+    generator = torch.Generator().manual_seed(step)
+    sigma = draw_sigma(len(targets), generator)
+    noise = torch.randn(targets.shape, generator=generator)
+    level = sigma.view(-1, 1, 1, 1)
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        velocity = model((1 - level) * targets + level * noise, contexts, texts, sigma)
+    return (velocity.float() - pack(noise - targets)).square().mean((1, 2))
+
+
+def optimisers(model: Editor, rate: float, muon_rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks, AdamW for all else."""
+    matrices, others = [], []
+    for name, weight in model.named_parameters():
+        inside = name.startswith(("transformer.transformer_blocks", "transformer.single"))
+        gate = "norm" in name
+        (matrices if inside and weight.ndim == 2 and not gate else others).append(weight)
+    adam = torch.optim.AdamW(others, rate, betas=(0.9, 0.98), weight_decay=0.01)
+    muon = torch.optim.Muon(
+        matrices, muon_rate, weight_decay=0.01, momentum=0.95, adjust_lr_fn="match_rms_adamw"
+    )
+    for group in (*adam.param_groups, *muon.param_groups):
+        group["peak"] = group["lr"]
+    return [adam, muon]
+
+
+def schedule(step: int, total: int) -> float:
+    """Warm-up over 100 steps, then a cosine down to 2 %."""
+    return min(1.0, (step + 1) / 100) * (
+        0.5 * (1 + np.cos(np.pi * min(1.0, step / total))) * 0.98 + 0.02
+    )
+
+
+def attention_check(model: Editor, samples: Samples) -> dict[str, str]:
+    """Context proportion of every block on held-out people, by kind of sample, at sigma 0.99."""
+    from decontext.attention import SequenceLayout, measure
+
+    report = {}
+    for kind in MIX:
+        contexts, targets, texts, _ = samples.batch(0, 16, kind)
+        tokens = targets.shape[-1] * targets.shape[-2] // 4
+        layout = SequenceLayout(text=16, target=tokens, context=tokens)
+        noise = torch.randn(targets.shape, generator=torch.Generator().manual_seed(0))
+        sigma = torch.full((len(targets),), 0.99)
+        with torch.no_grad():
+            shares = measure(lambda: model(noise, contexts, texts, sigma), layout, range(6))
+        report[kind] = " ".join(f"{share:.2f}" for share in shares.tolist())
+    return report
+
+
+def train(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    latents = torch.load(args.latents)
+    samples, held_out = Samples(latents), Samples(latents, held_out=True)
+    torch.manual_seed(0)
+    model = Editor()
+    average = copy.deepcopy(model).requires_grad_(False)
+    optimise, start = optimisers(model, args.rate, args.muon_rate), 0
+    source = args.out if args.out.exists() else args.start_from
+    if source:
+        state = torch.load(source)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        if source == args.out:
+            for optimiser, saved in zip(optimise, state["optimisers"], strict=True):
+                optimiser.load_state_dict(saved)
+            start = state["step"]
+    print("parameters", parameter_count(model), "from step", start, flush=True)
+    began, losses = time.time(), {kind: [] for kind in MIX}
+    compiled = torch.compile(model.transformer) if args.compile else None
+    if compiled is not None:
+        model.transformer.forward = compiled.forward  # the names of the weights stay
+    for step in range(start, args.steps):
+        batch = samples.batch(step + args.seed_offset)
+        loss = flow_loss(model, batch, step + args.seed_offset, args.bf16)
+        for optimiser in optimise:
+            optimiser.zero_grad()
+            for group in optimiser.param_groups:
+                group["lr"] = group["peak"] * schedule(step, args.steps)
+        loss.mean().backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimiser in optimise:
+            optimiser.step()
+        with torch.no_grad():
+            keep = min(args.average, (step + 1) / (step + 20))
+            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
+        for kind, value in zip(batch[3], loss.tolist(), strict=True):
+            losses[kind].append(value)
+        done = step + 1
+        if done % 100 == 0:
+            means = {kind: round(float(np.mean(values)), 3) for kind, values in losses.items()}
+            print(f"step {done} {time.time() - began:.0f} s {means}", flush=True)
+            losses = {kind: [] for kind in MIX}
+        if done % 300 == 0 or done == args.steps:
+            print("   attention", attention_check(average, held_out), flush=True)
+            state = {
+                "model": model.state_dict(),
+                "average": average.state_dict(),
+                "optimisers": [optimiser.state_dict() for optimiser in optimise],
+                "step": done,
+            }
+            torch.save(state, args.out.with_suffix(".part"))
+            args.out.with_suffix(".part").replace(args.out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--latents", type=Path, required=True)
+    parser.add_argument(
+        "--out", type=Path, required=True, help="checkpoint to write and go on from"
+    )
+    parser.add_argument("--start-from", type=Path, help="weights to begin with, for a second round")
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument(
+        "--seed-offset", type=int, default=0, help="other samples in a second round"
+    )
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--muon-rate", type=float, default=3e-3)
+    parser.add_argument("--average", type=float, default=0.998, help="decay of the weight average")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--bf16", action="store_true", help="autocast; worth it with AVX512-BF16")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the transformer")
+    train(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
