@@ -1,4 +1,4 @@
-"""Resize a picture exactly as the editors' pipelines do it (Pillow), with a gradient to every pixel.
+"""Resize a picture as the editors' pipelines do it (Pillow), with a gradient to every pixel.
 
 Between the photo at its own size and the editor's working size. The perturbation lives on the
 photo; the optimiser sees it through this resize, so what is published keeps its dimensions.
@@ -84,7 +84,7 @@ def _clamp(image: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Band:
-    """Weights `(stop - start, last - first)` from input lines first..last to outputs start..stop."""
+    """Weights `(stop - start, last - first)`: input lines first..last to outputs start..stop."""
 
     start: int
     stop: int

@@ -1,0 +1,97 @@
+"""EXIF data of a photo, kept as it is but for the small preview inside it.
+
+Used by `images.py` alone. Cameras put a thumbnail into the EXIF block; copied unchanged, it would
+show the unprotected face beside the protected one.
+"""
+
+import struct
+
+from PIL import ExifTags, Image
+
+_PREFIX = b"Exif\x00\x00"
+
+_TIFF_KEPT = (
+    ExifTags.Base.ImageDescription,
+    ExifTags.Base.Make,
+    ExifTags.Base.Model,
+    ExifTags.Base.Orientation,
+    ExifTags.Base.Software,
+    ExifTags.Base.DateTime,
+    ExifTags.Base.Artist,
+    ExifTags.Base.Copyright,
+    ExifTags.IFD.Exif,
+    ExifTags.IFD.GPSInfo,
+)
+"""Of a TIFF file's tags, those that describe the photo and not how its bytes are laid out."""
+
+
+def read_exif(image: Image.Image) -> bytes | None:
+    """The EXIF block of an opened, not yet loaded file, with its `Exif` prefix; None without one.
+
+    The bytes are the file's own where the format keeps them apart, otherwise (TIFF, text chunks of
+    PNG) they are written anew from the tags.
+    """
+    raw = image.info.get("exif")
+    if image.format != "TIFF" and isinstance(raw, bytes) and raw:
+        return _PREFIX + raw.removeprefix(_PREFIX)
+    exif = image.getexif()
+    if image.format == "TIFF":
+        kept = Image.Exif()
+        for tag in _TIFF_KEPT:
+            if tag in exif:
+                is_block = tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+                kept[tag] = exif.get_ifd(tag) if is_block else exif[tag]
+        exif = kept
+    return exif.tobytes() if len(exif) else None
+
+
+def read_orientation(exif: bytes | None) -> int:
+    """Orientation tag of an EXIF block, 1..8; 1 (upright) when missing or nonsense."""
+    if exif is None:
+        return 1
+    tags = Image.Exif()
+    try:
+        tags.load(exif)
+        orientation = tags.get(ExifTags.Base.Orientation, 1)
+    except (struct.error, SyntaxError, ValueError, KeyError):
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def remove_preview(exif: bytes) -> tuple[bytes, bool]:
+    """The block without its thumbnail, everything else byte for byte; and whether there was one.
+
+    The thumbnail hangs on the pointer behind the first directory. The pointer is set to zero and
+    the picture's bytes are blanked, so that maker notes, which count bytes, stay valid.
+    Source: Exif 2.32, sections 4.5.2 (IFD structure) and 4.5.5 (thumbnail).
+    """
+    body = bytearray(exif.removeprefix(_PREFIX))
+    order = {b"II": "<", b"MM": ">"}.get(bytes(body[:2]))
+    if order is None:
+        return exif, False
+    try:
+        (first,) = struct.unpack_from(order + "I", body, 4)
+        (entries,) = struct.unpack_from(order + "H", body, first)
+        pointer = first + 2 + 12 * entries
+        (second,) = struct.unpack_from(order + "I", body, pointer)
+        if second == 0:
+            return exif, False
+        start, length = _find_preview(body, second, order)
+    except struct.error:
+        return exif, False
+    body[start : start + length] = bytes(len(body[start : start + length]))
+    struct.pack_into(order + "I", body, pointer, 0)
+    return _PREFIX + bytes(body), True
+
+
+def _find_preview(body: bytearray, directory: int, order: str) -> tuple[int, int]:
+    """Start and length of the thumbnail that a directory describes: JPEG or one plain strip."""
+    (entries,) = struct.unpack_from(order + "H", body, directory)
+    values = {}
+    for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
+        tag, kind = struct.unpack_from(order + "HH", body, entry)
+        # Kind 3 is a 16-bit number, everything else of interest a 32-bit one.
+        (values[tag],) = struct.unpack_from(order + ("H" if kind == 3 else "I"), body, entry + 8)
+    start = values.get(ExifTags.Base.JpegIFOffset, values.get(ExifTags.Base.StripOffsets, 0))
+    length = values.get(ExifTags.Base.JpegIFByteCount, values.get(ExifTags.Base.StripByteCounts, 0))
+    return start, length
