@@ -25,7 +25,9 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, bytes | None, list[str]]:
     """
     mode, icc = image.mode, image.info.get("icc_profile")
     # Pillow reads 16-bit colour as 8-bit; only the description of the stored bytes tells.
-    is_deep = mode.startswith("I") or any(";16" in str(tile[3]) for tile in image.tile)
+    is_deep = mode.startswith("I") or any(
+        ";16" in str(tile[3]) for tile in getattr(image, "tile", ())
+    )
     wanted = "RGBA" if image.has_transparency_data else "RGB"
     notes = ["16 bits per channel are saved as 8"] if is_deep else []
     if mode in ("P", "PA"):
@@ -53,7 +55,7 @@ def _reduce_depth(image: Image.Image) -> Image.Image:
 
 
 def _convert_cmyk(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None]:
-    """To sRGB through the picture's own profile where it has one, with the profile that then fits."""
+    """To RGB, through the picture's profile where it has one; and the profile that fits then."""
     if icc is None:
         return image.convert("RGB"), None
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

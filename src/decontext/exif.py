@@ -24,38 +24,55 @@ _TIFF_KEPT = (
 )
 """Of a TIFF file's tags, those that describe the photo and not how its bytes are laid out."""
 
+_DAMAGED = (SyntaxError, ValueError, KeyError, TypeError, OSError, struct.error)
+"""What Pillow raises on metadata that make no sense."""
 
-def read_exif(image: Image.Image) -> bytes | None:
-    """The EXIF block of an opened, not yet loaded file, with its `Exif` prefix; None without one.
 
-    The bytes are the file's own where the format keeps them apart, otherwise (TIFF, text chunks of
-    PNG) they are written anew from the tags.
+def read_exif(image: Image.Image) -> tuple[bytes | None, int]:
+    """What an opened file says about itself: ask before loading a TIFF, after it otherwise.
+
+    Returns:
+        The EXIF block with its `Exif` prefix, None without one or when it is damaged: the file's
+        own bytes where the format keeps them apart, otherwise (TIFF, text chunks of PNG) written
+        anew from the tags. And the orientation in which viewers show the picture, 1..8, which XMP
+        data may give as well.
     """
-    raw = image.info.get("exif")
-    if image.format != "TIFF" and isinstance(raw, bytes) and raw:
-        return _PREFIX + raw.removeprefix(_PREFIX)
-    exif = image.getexif()
-    if image.format == "TIFF":
-        kept = Image.Exif()
-        for tag in _TIFF_KEPT:
-            if tag in exif:
-                is_block = tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-                kept[tag] = exif.get_ifd(tag) if is_block else exif[tag]
-        exif = kept
-    return exif.tobytes() if len(exif) else None
+    try:
+        tags = image.getexif()
+        shown = _valid_orientation(tags)
+        raw = image.info.get("exif")
+        if image.format != "TIFF" and isinstance(raw, bytes) and raw:
+            block = _PREFIX + raw.removeprefix(_PREFIX)
+            Image.Exif().load(block)  # Only to see whether it can be read.
+            return block, shown
+        if image.format == "TIFF":
+            tags = _select(tags)
+        return (tags.tobytes() if len(tags) else None), shown
+    except _DAMAGED:
+        return None, 1
 
 
 def read_orientation(exif: bytes | None) -> int:
-    """Orientation tag of an EXIF block, 1..8; 1 (upright) when missing or nonsense."""
-    if exif is None:
-        return 1
+    """Orientation tag of an EXIF block, 1..8; 1 (upright) when there is none."""
     tags = Image.Exif()
-    try:
+    if exif is not None:
         tags.load(exif)
-        orientation = tags.get(ExifTags.Base.Orientation, 1)
-    except (struct.error, SyntaxError, ValueError, KeyError):
-        return 1
+    return _valid_orientation(tags)
+
+
+def _valid_orientation(tags: Image.Exif) -> int:
+    orientation = tags.get(ExifTags.Base.Orientation, 1)
     return orientation if orientation in range(1, 9) else 1
+
+
+def _select(tags: Image.Exif) -> Image.Exif:
+    """The tags of a TIFF file that describe the photo."""
+    kept = Image.Exif()
+    for tag in _TIFF_KEPT:
+        if tag in tags:
+            is_block = tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+            kept[tag] = tags.get_ifd(tag) if is_block else tags[tag]
+    return kept
 
 
 def remove_preview(exif: bytes) -> tuple[bytes, bool]:

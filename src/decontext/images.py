@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from decontext.colour import GREY_MODES, to_rgb
@@ -226,14 +226,19 @@ def save_photo(
 
 
 def _read(image: Image.Image, path: Path) -> Photo:
-    """Everything that is kept of an opened file; metadata first, loading may change it."""
+    """Everything that is kept of an opened file."""
     _check_form(image, path)
     mode, file_format = image.mode, "JPEG" if image.format == "MPO" else str(image.format)
-    exif, notes = _exif_to_keep(image)
-    shown = image.getexif().get(ExifTags.Base.Orientation, 1)
-    # TIFF files are turned by Pillow itself while loading.
-    turn = None if file_format == "TIFF" else _TO_UPRIGHT.get(shown)
-    picture, icc, colour_notes = to_rgb(image)
+    if file_format == "TIFF":
+        # Pillow turns TIFF files upright while loading, and forgets how they lay.
+        exif, _, notes = _read_metadata(image)
+        turn = None
+        picture, icc, colour_notes = to_rgb(image)
+    else:
+        # PNG files may carry metadata behind the pixels.
+        picture, icc, colour_notes = to_rgb(image)
+        exif, shown, notes = _read_metadata(image)
+        turn = _TO_UPRIGHT.get(shown)
     if turn is not None:
         picture = picture.transpose(turn)
     channels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
@@ -267,17 +272,17 @@ def _check_form(image: Image.Image, path: Path) -> None:
         )
 
 
-def _exif_to_keep(image: Image.Image) -> tuple[bytes | None, list[str]]:
-    """EXIF block for the saved file, and notes on the unprotected pictures left out of it."""
+def _read_metadata(image: Image.Image) -> tuple[bytes | None, int, list[str]]:
+    """EXIF block to keep, orientation as shown, and notes on the pictures that are left out."""
     notes = []
-    exif = read_exif(image)
+    exif, shown = read_exif(image)
     if exif is not None:
         exif, had_preview = remove_preview(exif)
         if had_preview:
             notes.append("the preview in the EXIF data is left out: it shows the unprotected photo")
     if image.format == "MPO":
         notes.append("the further pictures in this file are left out")
-    return exif, notes
+    return exif, shown, notes
 
 
 def _format_of(path: Path) -> str:

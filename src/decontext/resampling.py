@@ -62,7 +62,7 @@ def resize(
         passes = ((-2, height), (-1, width))
     for axis, wanted in passes:
         if image.shape[axis] != wanted:
-            image = _Resample.apply(image, wanted, kernel, axis)
+            image = _Resample.apply(image, wanted, kernel, axis)  # type: ignore[no-untyped-call]
             image = _clamp(image) if clamp else image
     return image
 
