@@ -1,0 +1,64 @@
+"""The editors, one file each, found by file name: `flux_kontext.py` is `flux-kontext`.
+
+A file that belongs here defines `INFO` and `load(source, *, device, dtype, cache)`. Importing this
+package imports neither torch nor any editor.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from decontext.editors._base import Editor, EditorInfo, Prompt
+from decontext.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Editor", "EditorInfo", "Prompt", "editor_names", "list_editors", "load_editor"]
+
+
+def editor_names() -> tuple[str, ...]:
+    """Names of all editors, sorted; nothing is imported for it."""
+    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(sorted(name.replace("_", "-") for name in modules if not name.startswith("_")))
+
+
+def list_editors() -> tuple[EditorInfo, ...]:
+    """What is known of each editor without loading its weights, sorted by name."""
+    return tuple(_editor_module(name).INFO for name in editor_names())
+
+
+def load_editor(
+    name: str,
+    *,
+    source: str | Path | None = None,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    cache: str | Path | None = None,
+) -> Editor:
+    """Load an editor with frozen weights.
+
+    `source` is a folder in the editor's own format or a hub id (default: the editor's own),
+    `device` defaults to a GPU where there is one, `dtype` ("float32" or "bfloat16") to what suits
+    the device, `cache` is the folder where weights from the hub are kept.
+
+    Raises:
+        InputError: there is no such editor, device or dtype.
+        EditorError: the weights are missing or damaged; the message names the part.
+    """
+    editor: Editor = _editor_module(name).load(source, device=device, dtype=dtype, cache=cache)
+    return editor
+
+
+def _editor_module(name: str) -> ModuleType:
+    names = editor_names()
+    if name not in names:
+        close = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1, cutoff=0.4)
+        hint = f"did you mean {close[0]!r}?" if close else ""
+        raise InputError(f"no editor named {name!r}; available: {', '.join(names)}", hint)
+    return import_module(f"{__name__}.{name.replace('-', '_')}")

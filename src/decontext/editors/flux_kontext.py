@@ -1,0 +1,355 @@
+"""FLUX.1 Kontext, and every other FluxKontextPipeline: a folder in diffusers' layout or a hub id.
+
+Preprocessing, token counts and one forward pass, all through the pipeline's own parts, so that
+what is optimised is what an ordinary edit sees. The sequence is text, target, context; the photo's
+tokens carry 1 on the first position axis, the target's 0. The autoencoder's mode is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from decontext.attention import SequenceLayout, checkpointed, measure
+from decontext.editors._base import EditorInfo, OnEditStep, Prompt
+from decontext.editors._loading import choose_device, choose_dtype, load_parts
+from decontext.errors import InputError
+from decontext.resampling import resize
+
+INFO = EditorInfo(
+    name="flux-kontext",
+    title="FLUX.1 Kontext [dev]",
+    weights="black-forest-labs/FLUX.1-Kontext-dev",
+    licence="FLUX.1 [dev] Non-Commercial License",
+    double_blocks=19,
+    single_blocks=38,
+    working_size="the nearest of 17 sizes of about 1 megapixel",
+    memory="about 34 GB of weights in bfloat16, text encoders included",
+)
+DEFAULT_GUIDANCE = 3.5
+DEFAULT_STEPS = 28
+MEGAPIXEL_SAMPLE_SIZE = 1024
+MINIMUM_SIDE = 48
+CHECKPOINT_FROM = 1_000_000_000
+"""Transformers of this many parameters and more run under gradient checkpointing."""
+
+
+def load(
+    source: str | Path | None = None,
+    *,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    cache: str | Path | None = None,
+) -> FluxKontextEditor:
+    """Load FLUX.1 Kontext from its hub id, or any FluxKontextPipeline from `source`.
+
+    Raises:
+        InputError: there is no such device or precision.
+        EditorError: a part is missing or damaged; the message names it.
+    """
+    info = INFO if source is None else replace(INFO, weights=str(source))
+    return load_pipeline(info.weights, info, device=device, dtype=dtype, cache=cache)
+
+
+def load_pipeline(
+    source: str | Path,
+    info: EditorInfo,
+    *,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    cache: str | Path | None = None,
+    default_steps: int = DEFAULT_STEPS,
+) -> FluxKontextEditor:
+    """Load a FluxKontextPipeline part by part, for `load` and for editors built the same way.
+
+    Raises: as `load`.
+    """
+    import diffusers
+    import transformers
+
+    place = choose_device(device)
+    classes = {
+        "scheduler": diffusers.FlowMatchEulerDiscreteScheduler,
+        "tokenizer": transformers.CLIPTokenizer,
+        "tokenizer_2": transformers.T5TokenizerFast,
+        "text_encoder": transformers.CLIPTextModel,
+        "text_encoder_2": transformers.T5EncoderModel,
+        "vae": diffusers.AutoencoderKL,
+        "transformer": diffusers.FluxTransformer2DModel,
+    }
+    precision = choose_dtype(dtype, place)
+    parts = load_parts(info.name, source, classes, dtype=precision, cache=cache)
+    pipeline = diffusers.FluxKontextPipeline(**parts).to(place)
+    return FluxKontextEditor(pipeline, info, default_steps=default_steps)
+
+
+class FluxKontextEditor:
+    """The `Editor` protocol over a `diffusers.FluxKontextPipeline`, whose weights it freezes.
+
+    `checkpointing` recomputes activations in the backward pass (default: large transformers only).
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        info: EditorInfo = INFO,
+        *,
+        checkpointing: bool | None = None,
+        default_steps: int = DEFAULT_STEPS,
+    ) -> None:
+        self._pipeline = pipeline
+        self._transformer = pipeline.transformer
+        self._vae = pipeline.vae
+        self._default_steps = default_steps
+        self._multiple = 2 * pipeline.vae_scale_factor
+        self._position_ids: dict[tuple[int, int, int, int], Tensor] = {}
+        self.info = replace(
+            info,
+            double_blocks=self._transformer.config.num_layers,
+            single_blocks=self._transformer.config.num_single_layers,
+        )
+        for part in pipeline.components.values():
+            if isinstance(part, torch.nn.Module):
+                part.requires_grad_(False).eval()
+        pipeline.set_progress_bar_config(disable=True)
+        _force_native_attention(self._transformer)
+        if checkpointing is None:
+            count = sum(weight.numel() for weight in self._transformer.parameters())
+            checkpointing = count >= CHECKPOINT_FROM
+        self._checkpointing = checkpointing
+        if checkpointing:
+            self._transformer.enable_gradient_checkpointing(
+                gradient_checkpointing_func=checkpointed
+            )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the transformer lives; photos, noise and prompts are brought there."""
+        device: torch.device = self._transformer.device
+        return device
+
+    def working_size(self, width: int, height: int) -> tuple[int, int]:
+        """Size to which the ordinary pipeline brings a photo of `width` x `height` pixels.
+
+        Editors of about a megapixel use the preferred size of the nearest aspect ratio. Smaller
+        ones (by the autoencoder's `sample_size`) keep the ratio at an area of `sample_size`
+        squared, at least 48 pixels a side; longer strips than that allows are squeezed.
+        """
+        sample_size = self._vae.config.sample_size
+        ratio = width / height
+        if sample_size >= MEGAPIXEL_SAMPLE_SIZE:
+            from diffusers.pipelines.flux import pipeline_flux_kontext as ordinary
+
+            sizes: list[tuple[int, int]] = ordinary.PREFERRED_KONTEXT_RESOLUTIONS
+            return min(sizes, key=lambda size: (abs(ratio - size[0] / size[1]), *size))
+        longest = max(sample_size**2 / MINIMUM_SIDE, MINIMUM_SIDE)
+        sides = (sample_size * ratio**0.5, sample_size / ratio**0.5)
+        wide, high = (
+            self._multiple * round(min(max(side, MINIMUM_SIDE), longest) / self._multiple)
+            for side in sides
+        )
+        return wide, high
+
+    @torch.no_grad()
+    def encode_prompt(self, text: str, image: Tensor | None = None) -> Prompt:
+        """Encode an instruction with both text encoders. `image` plays no part in this editor.
+
+        Raises:
+            InputError: the instruction is empty.
+        """
+        del image
+        embeddings, pooled, ids = self._pipeline.encode_prompt(
+            prompt=_checked_prompt(text), prompt_2=None, max_sequence_length=self._text_length
+        )
+        dtype = self._transformer.dtype
+        tensors = {"embeddings": embeddings.to(dtype), "pooled": pooled.to(dtype), "ids": ids}
+        return Prompt(text=text, tensors=tensors)
+
+    def draw_noise(self, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+        """Pure-noise target latents, float32 `(1, channels, height / 8, width / 8)`.
+
+        `size` is a working size. Drawn on the generator's device: the same seed gives the same
+        noise on every machine.
+        """
+        width, height = (side // self._multiple * 2 for side in size)
+        shape = (1, self._transformer.config.in_channels // 4, height, width)
+        noise = torch.randn(shape, generator=generator, device=generator.device)
+        return noise.to(self.device)
+
+    def encode_image(self, image: Tensor) -> Tensor:
+        """Context latents `(1, channels, height / 8, width / 8)`, differentiable in the pixels.
+
+        `image` is `(1, 3, height, width)` in [0, 1] at any size; it is brought to the working size
+        like Pillow's Lanczos does it, in float32.
+        """
+        height, width = image.shape[-2:]
+        size = self.working_size(width, height)
+        pixels = image.to(self.device, torch.float32)
+        if size != (width, height):
+            pixels = resize(pixels, size)
+        if self._checkpointing and torch.is_grad_enabled():
+            latents: Tensor = checkpoint(
+                self._encode_pixels, pixels, use_reentrant=False, preserve_rng_state=False
+            )
+            return latents
+        return self._encode_pixels(pixels)
+
+    def attend(
+        self,
+        image: Tensor,
+        prompt: Prompt,
+        sigma: float,
+        noise: Tensor,
+        blocks: Sequence[int],
+    ) -> Tensor:
+        """One denoising pass up to the last of `blocks`: their context proportions.
+
+        Returns float32 `(len(blocks),)`, differentiable in `image`.
+        """
+        run, layout = self._prepare_pass(image, prompt, sigma, noise)
+        return measure(run, layout, blocks)
+
+    def predict(self, image: Tensor, prompt: Prompt, sigma: float, noisy: Tensor) -> Tensor:
+        """Velocity at the noisy target latents, of their shape, float32, differentiable."""
+        run, layout = self._prepare_pass(image, prompt, sigma, noisy)
+        factor = self._pipeline.vae_scale_factor
+        height, width = (side * factor for side in noisy.shape[-2:])
+        velocity: Tensor = self._pipeline._unpack_latents(
+            run()[:, : layout.target], height, width, factor
+        )
+        return velocity.float()
+
+    def edit(
+        self,
+        image: Tensor,
+        prompt: str,
+        *,
+        seed: int = 0,
+        steps: int | None = None,
+        guidance: float | None = None,
+        on_step: OnEditStep | None = None,
+    ) -> Tensor:
+        """Edit a photo through the pipeline's own call, at the working size.
+
+        `image` is `(1, 3, height, width)` in [0, 1]; Pillow resizes it, as for anyone's edit.
+        Returns float32 of the same form on the CPU.
+
+        Raises:
+            InputError: the instruction is empty.
+        """
+        text = _checked_prompt(prompt)
+        photo = _to_pillow(image)
+        width, height = self.working_size(*photo.size)
+        total = steps or self._default_steps
+
+        def report(_pipeline: Any, step: int, _time: Any, tensors: dict[str, Any]) -> Any:
+            if on_step is not None:
+                on_step(step + 1, total)
+            return tensors
+
+        edited: Tensor = self._pipeline(
+            image=photo.resize((width, height), Image.Resampling.LANCZOS),
+            prompt=text,
+            height=height,
+            width=width,
+            max_area=height * width,
+            num_inference_steps=total,
+            guidance_scale=DEFAULT_GUIDANCE if guidance is None else guidance,
+            generator=torch.Generator().manual_seed(seed),
+            max_sequence_length=self._text_length,
+            output_type="pt",
+            callback_on_step_end=report,
+            _auto_resize=False,
+        ).images
+        return edited.float().cpu()
+
+    @property
+    def _text_length(self) -> int:
+        """Number of text tokens of a pass: always padded to the same, as in an ordinary edit."""
+        return min(512, int(self._pipeline.tokenizer_2.model_max_length))
+
+    def _encode_pixels(self, pixels: Tensor) -> Tensor:
+        latents: Tensor = self._pipeline._encode_vae_image(
+            (2 * pixels - 1).to(self._vae.dtype), generator=None
+        )
+        return latents
+
+    def _prepare_pass(
+        self, image: Tensor, prompt: Prompt, sigma: float, target: Tensor
+    ) -> tuple[Callable[[], Tensor], SequenceLayout]:
+        """One call of the transformer, ready to run, and where its tokens lie."""
+        dtype, device = self._transformer.dtype, self.device
+        context = self.encode_image(image)
+        tokens = [self._pack(latents.to(device, dtype)) for latents in (target, context)]
+        text = prompt.tensors
+        layout = SequenceLayout(text["embeddings"].shape[1], tokens[0].shape[1], tokens[1].shape[1])
+        guidance = None
+        if self._transformer.config.guidance_embeds:
+            guidance = torch.full((1,), DEFAULT_GUIDANCE, device=device)
+        ids = self._ids(target, context)
+
+        def run() -> Tensor:
+            output: Tensor = self._transformer(
+                hidden_states=torch.cat(tokens, dim=1),
+                timestep=torch.full((1,), sigma, dtype=dtype, device=device),
+                guidance=guidance,
+                pooled_projections=text["pooled"],
+                encoder_hidden_states=text["embeddings"],
+                txt_ids=text["ids"],
+                img_ids=ids,
+                return_dict=False,
+            )[0]
+            return output
+
+        return run, layout
+
+    def _pack(self, latents: Tensor) -> Tensor:
+        """Latents `(1, channels, h, w)` to tokens of two by two: `(1, h * w / 4, 4 * channels)`."""
+        batch, channels, height, width = latents.shape
+        tokens: Tensor = self._pipeline._pack_latents(latents, batch, channels, height, width)
+        return tokens
+
+    def _ids(self, target: Tensor, context: Tensor) -> Tensor:
+        """Position ids of target and context tokens, `(tokens, 3)`; made once for each size."""
+        sizes = (*target.shape[-2:], *context.shape[-2:])
+        if sizes not in self._position_ids:
+            first, second = (
+                self._pipeline._prepare_latent_image_ids(
+                    1,
+                    latents.shape[-2] // 2,
+                    latents.shape[-1] // 2,
+                    self.device,
+                    self._transformer.dtype,
+                )
+                for latents in (target, context)
+            )
+            second[..., 0] = 1
+            self._position_ids[sizes] = torch.cat([first, second], dim=0)
+        return self._position_ids[sizes]
+
+
+def _force_native_attention(transformer: Any) -> None:
+    """Make every block call torch's own attention, the one that the probe sees."""
+    from diffusers.models.attention_dispatch import AttentionBackendName
+
+    for processor in transformer.attn_processors.values():
+        processor._attention_backend = AttentionBackendName.NATIVE
+
+
+def _checked_prompt(text: str) -> str:
+    if not text.strip():
+        raise InputError("the instruction is empty; it must say what to edit")
+    return text
+
+
+def _to_pillow(image: Tensor) -> Image.Image:
+    """`(1, 3, height, width)` in [0, 1], rounded to nearest, as a Pillow picture."""
+    levels = (image.detach()[0].clamp(0, 1) * 255).round().to(torch.uint8)
+    return Image.fromarray(levels.permute(1, 2, 0).cpu().numpy())
