@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
@@ -134,6 +135,12 @@ def load_photo(path: str | Path) -> Photo:
 def read_pixels(path: str | Path) -> Tensor:
     """Only the pixels of a photo: `(1, 3, height, width)` float32 in [0, 1]. Raises: InputError."""
     return load_photo(path).pixels
+
+
+def to_array(image: Tensor) -> NDArray[np.uint8]:
+    """A picture `(1, 3, height, width)` in [0, 1] as `(height, width, 3)` levels, rounded."""
+    rounded = (image.detach()[0].cpu().float() * 255).round_().clamp_(0, 255).to(torch.uint8)
+    return rounded.permute(1, 2, 0).contiguous().numpy()
 
 
 def quantise(image: Tensor, original: Tensor, epsilon: float) -> Tensor:
@@ -303,17 +310,15 @@ def _compose(image: Tensor, photo: Photo, file_format: str) -> Image.Image:
             f"the picture to save is {_describe_size(image)}; the photo is "
             f"{_describe_size(photo.pixels)}, and both must be the same."
         )
-    pixels = (image.detach()[0].cpu().float() * 255).round_().clamp_(0, 255).to(torch.uint8)
-    if photo.is_grey and not (
-        torch.equal(pixels[0], pixels[1]) and torch.equal(pixels[1], pixels[2])
-    ):
-        raise InputError("the photo is grey; the picture to save must be grey as well.")
-    # WebP knows no grey: its three channels are then equal.
-    channels = pixels[:1] if photo.is_grey and file_format != "WEBP" else pixels
+    pixels = to_array(image)
+    if photo.is_grey:
+        if np.ptp(pixels, axis=2).any():
+            raise InputError("the photo is grey; the picture to save must be grey as well.")
+        # WebP knows no grey: its three channels are then equal.
+        pixels = pixels if file_format == "WEBP" else pixels[..., :1]
     if photo.alpha is not None:
-        channels = torch.cat((channels, photo.alpha[None]))
-    array = channels.permute(1, 2, 0).contiguous().numpy()
-    return Image.fromarray(array[..., 0] if len(channels) == 1 else array)
+        pixels = np.concatenate((pixels, photo.alpha[..., None].numpy()), axis=2)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
 def _save_options(photo: Photo, file_format: str, quality: int | None) -> dict[str, Any]:
