@@ -54,9 +54,12 @@ class FaceRecogniser:
             raise _missing(str(error.name)) from None
         folder = _model_folder()
         self._cv2 = cv2
+        # OpenCV 5 warns on stderr that it ignores the choice of a device; there is only one.
+        before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         self._detector = cv2.FaceDetectorYN.create(
             str(folder / _DETECTOR), "", (320, 320), _LEAST_SCORE, _OVERLAP, _CANDIDATES
         )
+        cv2.utils.logging.setLogLevel(before)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = 3
