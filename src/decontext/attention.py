@@ -203,14 +203,14 @@ class _Probe(TorchFunctionMode):
         self._token: Token[_Probe | None] | None = None
 
     def __enter__(self) -> _Probe:
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         self._token = _armed.set(self)
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._token is not None:
             _armed.reset(self._token)
-        super().__exit__(*exception)
+        super().__exit__(*exception)  # type: ignore[no-untyped-call]
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None

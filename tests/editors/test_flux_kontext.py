@@ -117,6 +117,13 @@ def test_bfloat16_agrees_with_float32(folder: Path, editor: FluxKontextEditor) -
     assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.95
 
 
+def test_half_precision_files_are_computed_in_float32(tmp_path: Path) -> None:
+    build_tiny_pipeline().to(torch.float16).save_pretrained(tmp_path)
+    editor = load_editor("flux-kontext", source=tmp_path, device="cpu")
+    models = [m for m in editor._pipeline.components.values() if isinstance(m, torch.nn.Module)]
+    assert {weight.dtype for model in models for weight in model.parameters()} == {torch.float32}
+
+
 def test_weights_are_frozen_and_nothing_but_the_photo_gets_a_gradient(
     editor: FluxKontextEditor,
 ) -> None:

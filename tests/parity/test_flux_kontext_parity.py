@@ -139,6 +139,18 @@ def test_flux_kontext_parity_of_picture_after_three_updates(
     assert (steps == expected).float().mean() >= 0.999
 
 
+def test_flux_kontext_parity_of_prediction(original: Original) -> None:
+    """The files hold the whole output of the first forward pass; its target tokens come first."""
+    noise = original.tensors["inputs.noise_latents"]
+    with torch.no_grad():
+        velocity = original.editor.predict(
+            (original.pixels + 1) / 2, original.prompt, original.config["timestep"] / 1000, noise
+        )
+    tokens = original.editor._pack(velocity)
+    expected = original.tensors["outputs.prediction"][:, : tokens.shape[1]]
+    assert (tokens - expected).norm() / expected.norm() < 1e-4
+
+
 def test_flux_kontext_parity_of_context_latents(original: Original, updates: Updates) -> None:
     """The files hold the context latents of the last forward pass, that of the third update."""
     latents = original.editor.encode_image((updates.pictures[-2] + 1) / 2)

@@ -74,11 +74,12 @@ def load_pipeline(
     import diffusers
     import transformers
 
+    flux: Any = diffusers.FluxKontextPipeline
     place = choose_device(device)
     classes = {
         "scheduler": diffusers.FlowMatchEulerDiscreteScheduler,
         "tokenizer": transformers.CLIPTokenizer,
-        "tokenizer_2": transformers.T5TokenizerFast,
+        "tokenizer_2": transformers.T5Tokenizer,
         "text_encoder": transformers.CLIPTextModel,
         "text_encoder_2": transformers.T5EncoderModel,
         "vae": diffusers.AutoencoderKL,
@@ -86,7 +87,7 @@ def load_pipeline(
     }
     precision = choose_dtype(dtype, place)
     parts = load_parts(info.name, source, classes, dtype=precision, cache=cache)
-    pipeline = diffusers.FluxKontextPipeline(**parts).to(place)
+    pipeline = flux(**parts).to(place)
     return FluxKontextEditor(pipeline, info, default_steps=default_steps)
 
 
