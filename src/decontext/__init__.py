@@ -1,0 +1,81 @@
+"""Protects photos of people against in-context image editors such as FLUX.1 Kontext.
+
+    editor = decontext.load_editor("kontext-mini")
+    result = decontext.protect("me.jpg", editor, output="me.protected.png")
+    decontext.edit("me.protected.png", "make the person smile", editor)
+
+Names are looked up when they are first used, so that importing this package does not import torch.
+Start reading at `protect.py`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from decontext.editing import edit
+    from decontext.editors import list_editors, load_editor
+    from decontext.errors import (
+        AttentionError,
+        DecontextError,
+        EditorError,
+        InputError,
+        NotProtectedError,
+    )
+    from decontext.images import Photo, load_photo, read_pixels, save_photo
+    from decontext.protect import Result, protect, protect_steps
+    from decontext.settings import ProtectSettings, parse_epsilon
+    from decontext.verify import Verification, verify
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AttentionError",
+    "DecontextError",
+    "EditorError",
+    "InputError",
+    "NotProtectedError",
+    "Photo",
+    "ProtectSettings",
+    "Result",
+    "Verification",
+    "edit",
+    "list_editors",
+    "load_editor",
+    "load_photo",
+    "parse_epsilon",
+    "protect",
+    "protect_steps",
+    "read_pixels",
+    "save_photo",
+    "verify",
+]
+
+_HOMES = {
+    "editing": ("edit",),
+    "editors": ("list_editors", "load_editor"),
+    "errors": (
+        "AttentionError",
+        "DecontextError",
+        "EditorError",
+        "InputError",
+        "NotProtectedError",
+    ),
+    "images": ("Photo", "load_photo", "read_pixels", "save_photo"),
+    "protect": ("Result", "protect", "protect_steps"),
+    "settings": ("ProtectSettings", "parse_epsilon"),
+    "verify": ("Verification", "verify"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'decontext' has no attribute {name!r}")
+    value = getattr(import_module(f"decontext.{_HOME_OF[name]}"), name)
+    # Importing decontext.protect puts the module under that name; the function must win.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,207 @@
+"""Everything that can be chosen about protecting a photo, with unit, range, default and source.
+
+Settings are written into the report of a run; read back, they repeat it. Nothing here imports
+torch.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from decontext.errors import InputError
+
+Schedule = Literal["constant", "linear", "cosine"]
+ObjectiveName = Literal["context-proportion", "flow-matching", "encoder"]
+
+LEVELS = 255
+MAXIMUM_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtectSettings:
+    """How a photo is protected. Colour values and changes of them are fractions of the full range.
+
+    Attributes:
+        epsilon: largest change of a colour value, 1/255 to 1. Default 8/255, hardly seen; the
+            paper's budget of 0.1 is 12.75/255 in its FLUX code and 25.5/255 in its Step1X code.
+        steps: number of optimisation steps, at least 1. The paper takes 800; with momentum and a
+            falling step size 100 do most of the work.
+        step_size: change of a colour value in the first step, up to 1. None: a twentieth of
+            epsilon, as in the paper (0.005 of 0.1), or as much more as a short run needs to
+            cross the budget: see `first_step_size`.
+        momentum: weight of the earlier gradients, [0, 1). 0 is the paper's plain sign steps.
+        schedule: how the step size falls: not at all, or to a tenth along a line or a cosine.
+        random_start: largest change before the first step, as a fraction of epsilon, [0, 1].
+        sigma_range: noise levels that are drawn from, within [0, 1], 1 is pure noise. Paper:
+            timesteps 980 to 1000 of 1000.
+        blocks: attention blocks that count: "all", "paper", "double:0-18", "single:0-25", several
+            with commas. Paper: single 0-25 of FLUX's 38, which is "paper".
+        samples_per_step: draws of prompt, noise and sigma that a step's gradient is the mean of.
+        objective: what is minimised; the two others are baselines to compare with.
+        seed: of everything random, 0 to 2^63 - 1. The same seed gives the same photo on the same
+            machine with the same versions.
+        verify_prompts: instructions, not optimised on, that the saved file is measured with.
+        verify_noises: noises, not optimised on, for each of these instructions.
+
+    Raises:
+        InputError: a value is out of its range.
+    Source: arXiv 2512.16625, section 5 and its code; the rest as said.
+    """
+
+    epsilon: float = 8 / LEVELS
+    steps: int = 100
+    step_size: float | None = None
+    momentum: float = 0.9
+    schedule: Schedule = "cosine"
+    random_start: float = 0.5
+    sigma_range: tuple[float, float] = (0.98, 1.0)
+    blocks: str = "all"
+    samples_per_step: int = 1
+    objective: ObjectiveName = "context-proportion"
+    seed: int = 0
+    verify_prompts: int = 12
+    verify_noises: int = 2
+
+    def __post_init__(self) -> None:
+        _check_epsilon(self.epsilon)
+        if self.step_size is not None:
+            _check_number("step_size", self.step_size, 0, 1, low_included=False)
+        _check_number("momentum", self.momentum, 0, 1, high_included=False)
+        _check_number("random_start", self.random_start, 0, 1)
+        _check_sigma_range(self.sigma_range)
+        _check_choice("schedule", self.schedule, get_args(Schedule))
+        _check_choice("objective", self.objective, get_args(ObjectiveName))
+        for name in ("steps", "samples_per_step", "verify_prompts", "verify_noises"):
+            _check_count(name, getattr(self, name), 1)
+        _check_count("seed", self.seed, 0, MAXIMUM_SEED)
+        if not isinstance(self.blocks, str) or not self.blocks.strip():
+            raise InputError(
+                f"blocks is {self.blocks!r}; it must name attention blocks.", "Try 'all'."
+            )
+
+    @property
+    def first_step_size(self) -> float:
+        """`step_size`, or where that is None epsilon times 15 / steps, within 0.05 to 0.5.
+
+        With 100 steps that is 0.15 epsilon: along the default schedule a colour value can then
+        cross the whole budget some four times. From 300 steps on it is the paper's ratio.
+        """
+        if self.step_size is not None:
+            return self.step_size
+        return self.epsilon * min(max(15 / self.steps, 0.05), 0.5)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON holds them; `from_dict` gives back equal ones, to the last bit."""
+        return asdict(self) | {"sigma_range": list(self.sigma_range)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ProtectSettings":
+        """Settings from what `to_dict` returned; what is missing has its default.
+
+        Raises:
+            InputError: a setting of an unknown name, or a value out of its range.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise InputError(f"no setting is named {name!r}; there are {', '.join(known)}.")
+        values = dict(values)
+        if isinstance(values.get("sigma_range"), list):
+            values["sigma_range"] = tuple(values["sigma_range"])
+        return cls(**values)
+
+
+def parse_epsilon(text: str, *, name: str = "epsilon") -> tuple[float, str]:
+    """Read a change of a colour value as people write it: `8/255`, `8` (levels) or `0.03`.
+
+    A number of at least 1 counts levels of 255, a smaller one is a fraction of the full range.
+    `name` is what an error calls the value; step sizes are written alike.
+
+    Returns:
+        The fraction of the full range, (0, 1], and in words how the text was understood.
+
+    Raises:
+        InputError: not such a number, 0 or less, or more than the full range.
+    """
+    number = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+    match = re.fullmatch(rf"\s*{number}\s*(?:/\s*{number}\s*)?", text, flags=re.ASCII)
+    if match is None:
+        raise InputError(f"{name} is {text!r}; it must be a number.", "Try 8/255, 8 or 0.03.")
+    value, divisor = float(match[1]), match[2]
+    if divisor is not None:
+        value = value / float(divisor) if float(divisor) else math.inf
+    elif value >= 1:
+        value /= LEVELS
+    if not 0 < value <= 1:
+        raise InputError(
+            f"{name} is {text.strip()}; it must be above 0 and at most 255 levels.",
+            "Try 8/255, 8 or 0.03.",
+        )
+    return value, describe_epsilon(value)
+
+
+def describe_epsilon(value: float) -> str:
+    """In words, such as "8/255 of full range (8 levels)"."""
+    levels = value * LEVELS
+    whole = round(levels)
+    if abs(levels - whole) < 1e-6:
+        return f"{whole}/255 of full range ({whole} level{'' if whole == 1 else 's'})"
+    return f"{value:.4g} of full range ({levels:.4g} levels)"
+
+
+def _check_epsilon(value: float) -> None:
+    if _is_number(value) and 1 < value <= LEVELS:
+        raise InputError(
+            f"epsilon is {value:g}; it must be in (0, 1].", f"Did you mean {value:g}/255?"
+        )
+    _check_number("epsilon", value, 0, 1, low_included=False)
+    if value * LEVELS < 1 - 1e-6:
+        raise InputError(
+            f"epsilon is {value:g}, less than one level of a saved photo; "
+            "it must be at least 1/255.",
+            "Try 8/255.",
+        )
+
+
+def _check_number(
+    name: str,
+    value: float,
+    low: float,
+    high: float,
+    *,
+    low_included: bool = True,
+    high_included: bool = True,
+) -> None:
+    inside = (
+        _is_number(value)
+        and (low <= value if low_included else low < value)
+        and (value <= high if high_included else value < high)
+    )
+    if not inside:
+        interval = f"{'[' if low_included else '('}{low}, {high}{']' if high_included else ')'}"
+        raise InputError(f"{name} is {value!r}; it must be in {interval}.")
+
+
+def _check_count(name: str, value: int, low: int, high: int = 1_000_000) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise InputError(f"{name} is {value!r}; it must be a whole number, {low} to {high}.")
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
+
+
+def _check_sigma_range(value: tuple[float, float]) -> None:
+    is_pair = isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
+    if not is_pair or not 0 <= value[0] <= value[1] <= 1:
+        raise InputError(
+            f"sigma_range is {value!r}; it must be two rising numbers in [0, 1].",
+            "Try (0.98, 1.0).",
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
