@@ -54,7 +54,7 @@ class Encoder:
         self.model, self.bf16 = model, bf16
 
     def __call__(self, pictures: list[np.ndarray]) -> Tensor:
-        """Pictures (height, width, 3) in [0, 1] of one shape -> (N, 32, height/8, width/8) half."""
+        """Pictures (height, width, 3) in [0, 1] of one shape -> (N, 16, height/4, width/4) half."""
         parts = []
         for first in range(0, len(pictures), 32):
             batch = np.stack(pictures[first : first + 32]).astype(np.float32)

@@ -29,14 +29,14 @@ from training.instructions import TONES, word
 from training.latents import CONTEXTS, MIRRORED, SHAPE_WEIGHTS
 from training.text import TextEncoders, parameter_count
 
-WIDTH_HEADS, HEAD = 8, 32
+HEADS, HEAD = 6, 32
 CONFIG = {
     "patch_size": 1,
-    "in_channels": 128,
+    "in_channels": 64,
     "num_layers": 2,
     "num_single_layers": 4,
     "attention_head_dim": HEAD,
-    "num_attention_heads": WIDTH_HEADS,
+    "num_attention_heads": HEADS,
     "joint_attention_dim": 128,
     "pooled_projection_dim": 64,
     "guidance_embeds": False,
@@ -185,7 +185,7 @@ class Editor(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, noisy: Tensor, context: Tensor, texts: list[str], sigma: Tensor) -> Tensor:
-        """Velocity of the packed target tokens, (B, N, 128)."""
+        """Velocity of the packed target tokens, (B, N, 64)."""
         height, width = noisy.shape[-2:]
         pooled, tokens = self.text(*self.text.tokens(texts))
         ids = torch.cat([position_ids(height, width, 0), position_ids(height, width, 1)])
