@@ -8,7 +8,9 @@ Names are looked up when they are first used, so that importing this package doe
 Start reading at `protect.py`.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -68,11 +70,22 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
+class _Package(ModuleType):
+    """Keeps the modules `protect` and `verify` from hiding the functions of these names."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # Importing a submodule sets it here; it stays reachable through sys.modules.
+        if not (name in _HOME_OF and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'decontext' has no attribute {name!r}")
     value = getattr(import_module(f"decontext.{_HOME_OF[name]}"), name)
-    # Importing decontext.protect puts the module under that name; the function must win.
     globals()[name] = value
     return value
 

@@ -1,0 +1,162 @@
+"""What the optimiser minimises: functions `objective(image, generator) -> scalar`, all alike.
+
+On the way of the data they sit between an editor and the optimiser. `context_proportion` is the
+method; `flow_matching` and `encoder` are baselines to compare it with. Every call draws prompt,
+noise and noise level anew from the generator it is given.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from decontext.attention import resolve_blocks
+from decontext.editors import Editor, Prompt
+from decontext.prompts import OPTIMISE
+from decontext.settings import ProtectSettings
+
+Objective = Callable[[Tensor, torch.Generator], Tensor]
+"""Picture `(1, 3, height, width)` in [0, 1] and source of randomness to a scalar to minimise."""
+
+FLOW_SIGMA_RANGE = (0.5, 1.0)
+"""Below this the noisy picture itself shows the person, and the photo plays no part."""
+
+
+def build_objective(
+    editor: Editor,
+    photo: Tensor,
+    settings: ProtectSettings,
+    *,
+    prompts: Sequence[str] = OPTIMISE,
+    samples: int | None = None,
+) -> Objective:
+    """The objective that the settings name; `samples` replaces their `samples_per_step`.
+
+    Raises:
+        InputError: the editor has no such blocks.
+    """
+    draws = samples or settings.samples_per_step
+    if settings.objective == "encoder":
+        return encoder(editor, photo)
+    if settings.objective == "flow-matching":
+        return flow_matching(editor, photo, prompts=prompts, samples=draws)
+    return context_proportion(
+        editor,
+        photo,
+        prompts=prompts,
+        blocks=resolve_blocks(
+            settings.blocks, editor.info.double_blocks, editor.info.single_blocks
+        ),
+        sigma_range=settings.sigma_range,
+        samples=draws,
+    )
+
+
+def context_proportion(
+    editor: Editor,
+    photo: Tensor,
+    *,
+    prompts: Sequence[str] = OPTIMISE,
+    blocks: Sequence[int],
+    sigma_range: tuple[float, float] = (0.98, 1.0),
+    samples: int = 1,
+) -> Objective:
+    """How much of the target's attention falls on the photo: the mean over blocks and draws.
+
+    The target latents are pure noise: at the high noise levels of the first steps of an edit it is
+    settled who is shown.
+
+    Args:
+        editor: whose attention.
+        photo: `(1, 3, height, width)`, for text encoders that see it.
+        prompts: instructions to draw from.
+        blocks: numbers of joint-attention calls, see `attention.resolve_blocks`.
+        sigma_range: noise levels to draw from, within [0, 1].
+        samples: draws that a value is the mean of.
+
+    Source: arXiv 2512.16625, eq. 8 (minimising r is maximising 1 - r) and eq. 11.
+    """
+    encode = _cached_encoder(editor, photo)
+    size = editor.working_size(photo.shape[-1], photo.shape[-2])
+
+    def objective(image: Tensor, generator: torch.Generator) -> Tensor:
+        def draw() -> Tensor:
+            prompt = encode(_draw_prompt(prompts, generator))
+            sigma = _draw_sigma(sigma_range, generator)
+            noise = editor.draw_noise(size, generator)
+            return editor.attend(image, prompt, sigma, noise, blocks).mean()
+
+        return _mean(draw, samples)
+
+    return objective
+
+
+def flow_matching(
+    editor: Editor,
+    photo: Tensor,
+    *,
+    prompts: Sequence[str] = OPTIMISE,
+    sigma_range: tuple[float, float] = FLOW_SIGMA_RANGE,
+    samples: int = 1,
+) -> Objective:
+    """The editor's training loss for keeping the photo as it is, negative: a baseline.
+
+    From the noisy latents of the photo and the perturbed photo as context, the editor predicts the
+    velocity; its squared error is to become large.
+
+    Source: Diff-PGD as compared with in arXiv 2512.16625, table 1.
+    """
+    encode = _cached_encoder(editor, photo)
+    size = editor.working_size(photo.shape[-1], photo.shape[-2])
+    with torch.no_grad():
+        clean = editor.encode_image(photo).float()
+
+    def objective(image: Tensor, generator: torch.Generator) -> Tensor:
+        def draw() -> Tensor:
+            prompt = encode(_draw_prompt(prompts, generator))
+            sigma = _draw_sigma(sigma_range, generator)
+            noise = editor.draw_noise(size, generator).float()
+            velocity = editor.predict(image, prompt, sigma, torch.lerp(clean, noise, sigma))
+            return -(velocity.float() - (noise - clean)).square().mean()
+
+        return _mean(draw, samples)
+
+    return objective
+
+
+def encoder(editor: Editor, photo: Tensor) -> Objective:
+    """Squared distance of the photo's latents from where they were, negative: a baseline.
+
+    It needs neither prompt nor noise. At the photo itself its gradient is zero: start elsewhere.
+
+    Source: the encoder attack of PhotoGuard, arXiv 2302.06588, section 4.1, untargeted.
+    """
+    with torch.no_grad():
+        before = editor.encode_image(photo).float()
+
+    def objective(image: Tensor, generator: torch.Generator) -> Tensor:
+        del generator
+        return -(editor.encode_image(image).float() - before).square().mean()
+
+    return objective
+
+
+def _cached_encoder(editor: Editor, photo: Tensor) -> Callable[[str], Prompt]:
+    """Encodes each instruction once, when it is first drawn."""
+    return cache(lambda text: editor.encode_prompt(text, photo))
+
+
+def _draw_prompt(prompts: Sequence[str], generator: torch.Generator) -> str:
+    index = torch.randint(len(prompts), (), generator=generator, device=generator.device)
+    return prompts[int(index)]
+
+
+def _draw_sigma(sigma_range: tuple[float, float], generator: torch.Generator) -> float:
+    low, high = sigma_range
+    share = torch.rand((), dtype=torch.float64, generator=generator, device=generator.device)
+    return low + (high - low) * float(share)
+
+
+def _mean(draw: Callable[[], Tensor], samples: int) -> Tensor:
+    return torch.stack([draw() for _ in range(samples)]).mean()

@@ -1,0 +1,196 @@
+"""START HERE: the whole method, top to bottom.
+
+A photo goes in. The perturbation lives at the photo's own size; the editor sees it through its own
+resize. Sign-gradient descent lowers the part of attention that the picture being generated pays to
+the photo, for random instructions, noises and high noise levels, within an L-infinity budget. The
+result is rounded inside the budget, saved under a temporary name, read again, measured with
+instructions and noises that were not optimised on, and only then given its name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from decontext.editors import Editor, load_editor
+from decontext.errors import InputError, NotProtectedError
+from decontext.files import check_writable
+from decontext.images import Photo, check_output, load_photo, quantise, save_photo
+from decontext.objectives import build_objective
+from decontext.pgd import Step, descend
+from decontext.prompts import HELD_OUT
+from decontext.report import build_report, report_path, write_report
+from decontext.settings import ProtectSettings
+from decontext.verify import OnMeasure, Verification, verify
+
+OnStep = Callable[[Step], None]
+CHECK_DRAWS = 4  # fixed draws by which steps are compared
+CHECK_SEED = 20_251_216
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A protected photo as it was saved and read again.
+
+    Attributes:
+        image: `(1, 3, height, width)` float32 in [0, 1], the file's pixels.
+        path: the saved file.
+        report: what was written beside it.
+        verification: what was measured on the saved file.
+        settings: repeat the run.
+    """
+
+    image: Tensor = field(repr=False)
+    path: Path
+    report: dict[str, Any] = field(repr=False)
+    verification: Verification = field(repr=False)
+    settings: ProtectSettings
+
+
+def protect_steps(
+    photo: Photo, editor: Editor, settings: ProtectSettings
+) -> Generator[Step, None, Tensor]:
+    """Optimise the perturbation; yields each step and returns the protected picture.
+
+    The picture is `(1, 3, height, width)`, whole 8-bit levels, within the budget. Close the
+    generator to cancel.
+
+    Source: arXiv 2512.16625, section 3, with the differences that `pgd` and `settings` name.
+    """
+    original = photo.pixels
+    objective = build_objective(editor, original, settings)
+    fixed = build_objective(editor, original, settings, samples=CHECK_DRAWS)
+    generator = torch.Generator().manual_seed(settings.seed)
+    best = original
+    for step in descend(
+        lambda image: objective(image, generator),
+        original,
+        epsilon=settings.epsilon,
+        steps=settings.steps,
+        step_size=settings.first_step_size,
+        momentum=settings.momentum,
+        schedule=settings.schedule,
+        random_start=settings.random_start,
+        generator=generator,
+        shared_channels=photo.is_grey,
+        check=lambda image: fixed(image, torch.Generator().manual_seed(CHECK_SEED)),
+    ):
+        best = step.best
+        yield step
+    return quantise(best, original, settings.epsilon)
+
+
+def protect(
+    photo: Photo | str | Path,
+    editor: Editor | str,
+    *,
+    output: str | Path | None = None,
+    settings: ProtectSettings | None = None,
+    force: bool = False,
+    quality: int | None = None,
+    on_step: OnStep | None = None,
+    on_measure: OnMeasure | None = None,
+    **overrides: Any,
+) -> Result:
+    """Protect a photo against an editor, save it, measure the saved file, and report.
+
+    Args:
+        photo: a file, or what `load_photo` returned.
+        editor: an editor, or the name of one.
+        output: where to; by default `NAME.protected.EXT` beside the photo.
+        settings: how; single ones can be given as keywords instead (`epsilon=8 / 255`).
+        force: overwrite existing files.
+        quality: of JPEG, see `images.save_photo`.
+        on_step: called after each step.
+        on_measure: called after each measurement of the saved file.
+
+    Raises:
+        InputError: the photo, a setting or the output cannot be used; nothing was written.
+        EditorError: the editor's weights are missing or damaged.
+        AttentionError: the editor's attention was not seen, or gave no gradient.
+        NotProtectedError: the saved file did not measure as protected; it was removed again.
+    """
+    began = time.monotonic()
+    photo = photo if isinstance(photo, Photo) else load_photo(photo)
+    settings = replace(settings or ProtectSettings(), **overrides)
+    target = Path(output) if output is not None else default_output(photo.path)
+    _check_targets(photo, target, force)
+    loaded = load_editor(editor) if isinstance(editor, str) else editor
+    image = _drain(protect_steps(photo, loaded, settings), on_step)
+    temporary = target.with_name(f".{target.stem}.{time.time_ns():x}{target.suffix}")
+    try:
+        save_photo(image, photo, temporary, quality=quality)
+        saved = load_photo(temporary).pixels
+        verification = verify(
+            saved,
+            photo,
+            loaded,
+            blocks=settings.blocks,
+            prompts=HELD_OUT[: settings.verify_prompts],
+            noises=settings.verify_noises,
+            seed=settings.seed,
+            on_measure=on_measure,
+        )
+        if not verification.protected:
+            raise _not_protected(verification)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    report = build_report(
+        original=photo.path,
+        output=target,
+        editor=loaded.info,
+        device=str(loaded.device),
+        settings=settings,
+        verification=verification,
+        psnr=_psnr(photo.pixels, saved),
+        seconds=time.monotonic() - began,
+        notes=photo.notes,
+    )
+    write_report(report, report_path(target))
+    return Result(saved, target, report, verification, settings)
+
+
+def default_output(photo: Path) -> Path:
+    """`NAME.protected.EXT` beside the photo."""
+    return photo.with_name(f"{photo.stem}.protected{photo.suffix}")
+
+
+def _check_targets(photo: Photo, target: Path, force: bool) -> None:
+    check_output(photo, target)
+    check_writable(report_path(target))
+    if target.exists() and target.samefile(photo.path):
+        raise InputError("the output is the photo itself; it must be another file.")
+    for path in (target, report_path(target)):
+        if path.exists() and not force:
+            raise InputError(f"{path} exists already.", "Overwrite it with --force (force=True).")
+
+
+def _drain(steps: Generator[Step, None, Tensor], on_step: OnStep | None) -> Tensor:
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            image: Tensor = stop.value
+            return image
+        if on_step is not None:
+            on_step(step)
+
+
+def _not_protected(verification: Verification) -> NotProtectedError:
+    return NotProtectedError(
+        f"the saved photo did not measure as protected: the context proportion went from "
+        f"{verification.original:.3f} to {verification.protected_mean:.3f}; nothing was written.",
+        "Try more --steps or a larger --epsilon.",
+    )
+
+
+def _psnr(original: Tensor, protected: Tensor) -> float:
+    error = float((original - protected).square_().mean())
+    return float("inf") if error == 0 else float(-10 * torch.log10(torch.tensor(error)))
