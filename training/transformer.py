@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from training.instructions import TONES, word
 from training.latents import CONTEXTS, MIRRORED, SHAPE_WEIGHTS
@@ -43,7 +45,7 @@ CONFIG = {
     "axes_dims_rope": (8, 12, 12),
 }
 MIX = {"aligned": 0.30, "scene": 0.25, "irrelevant": 0.25, "tone": 0.20}
-BATCH = 32
+BATCH = 16
 HELD_OUT = 0.02  # the last people of each shape, for the attention check
 ALIGNED = ("keep", "smile", "surprised", "eyes closed", "glasses", "red hat")  # renders 0..5
 
@@ -215,7 +217,9 @@ def flow_loss(model: Editor, batch, step: int, bf16: bool) -> Tensor:
     sigma = draw_sigma(len(targets), generator)
     noise = torch.randn(targets.shape, generator=generator)
     level = sigma.view(-1, 1, 1, 1)
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+    # On a CPU, plain matrix products are more than twice as fast here as the fused attention.
+    plain = sdpa_kernel(SDPBackend.MATH)
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16), plain:
         velocity = model((1 - level) * targets + level * noise, contexts, texts, sigma)
     return (velocity.float() - pack(noise - targets)).square().mean((1, 2))
 
@@ -238,9 +242,8 @@ def optimisers(model: Editor, rate: float, muon_rate: float) -> list[torch.optim
 
 def schedule(step: int, total: int) -> float:
     """Warm-up over 100 steps, then a cosine down to 2 %."""
-    return min(1.0, (step + 1) / 100) * (
-        0.5 * (1 + np.cos(np.pi * min(1.0, step / total))) * 0.98 + 0.02
-    )
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+    return min(1.0, (step + 1) / 100) * (0.98 * cosine + 0.02)
 
 
 def attention_check(model: Editor, samples: Samples) -> dict[str, str]:
@@ -262,6 +265,7 @@ def attention_check(model: Editor, samples: Samples) -> dict[str, str]:
 
 def train(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)  # holds for the CPU too
     latents = torch.load(args.latents)
     samples, held_out = Samples(latents), Samples(latents, held_out=True)
     torch.manual_seed(0)

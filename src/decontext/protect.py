@@ -120,7 +120,7 @@ def protect(
     photo = photo if isinstance(photo, Photo) else load_photo(photo)
     settings = replace(settings or ProtectSettings(), **overrides)
     target = Path(output) if output is not None else default_output(photo.path)
-    _check_targets(photo, target, force)
+    check_targets(photo, target, force=force)
     loaded = load_editor(editor) if isinstance(editor, str) else editor
     image = _drain(protect_steps(photo, loaded, settings), on_step)
     temporary = target.with_name(f".{target.stem}.{time.time_ns():x}{target.suffix}")
@@ -162,7 +162,8 @@ def default_output(photo: Path) -> Path:
     return photo.with_name(f"{photo.stem}.protected{photo.suffix}")
 
 
-def _check_targets(photo: Photo, target: Path, force: bool) -> None:
+def check_targets(photo: Photo, target: Path, *, force: bool) -> None:
+    """Find out before the work whether photo and report could be written. Raises: InputError."""
     check_output(photo, target)
     check_writable(report_path(target))
     if target.exists() and target.samefile(photo.path):

@@ -7,7 +7,9 @@ tokens carry 1 on the first position axis, the target's 0. The autoencoder's mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -162,13 +164,16 @@ class FluxKontextEditor:
     def encode_prompt(self, text: str, image: Tensor | None = None) -> Prompt:
         """Encode an instruction with both text encoders. `image` plays no part in this editor.
 
+        What exceeds the text encoders' length is cut, as in an ordinary edit.
+
         Raises:
             InputError: the instruction is empty.
         """
         del image
-        embeddings, pooled, ids = self._pipeline.encode_prompt(
-            prompt=_checked_prompt(text), prompt_2=None, max_sequence_length=self._text_length
-        )
+        with _quiet_about_length():
+            embeddings, pooled, ids = self._pipeline.encode_prompt(
+                prompt=_checked_prompt(text), prompt_2=None, max_sequence_length=self._text_length
+            )
         dtype = self._transformer.dtype
         tensors = {"embeddings": embeddings.to(dtype), "pooled": pooled.to(dtype), "ids": ids}
         return Prompt(text=text, tensors=tensors)
@@ -342,6 +347,18 @@ def _force_native_attention(transformer: Any) -> None:
 
     for processor in transformer.attn_processors.values():
         processor._attention_backend = AttentionBackendName.NATIVE
+
+
+@contextmanager
+def _quiet_about_length() -> Iterator[None]:
+    """Keep the pipeline's remark about cut instructions off the screen: it comes at every pass."""
+    logger = logging.getLogger("diffusers.pipelines.flux.pipeline_flux_kontext")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _checked_prompt(text: str) -> str:
