@@ -1,0 +1,5 @@
+"""`python -m decontext` is the command line."""
+
+from decontext.cli import main
+
+main()

