@@ -103,8 +103,23 @@ class Demonstration:
                 line += f"original and in {protected} of the protected copy"
             lines.append(line)
         if not self.measured:
-            lines.append("Who is shown was not measured: pip install 'decontext[eval]'.")
+            lines.append("who is shown was not measured: pip install 'decontext[eval]'")
         return tuple(lines)
+
+    def table(self) -> tuple[tuple[str, ...], ...]:
+        """Who every edit shows; the first row is the head."""
+        head = ("portrait", "instruction", "edit of the original", "edit of the protected copy")
+        rows = (
+            (
+                exhibit.name,
+                edit.instruction,
+                edit.judge(edit.similarity_original),
+                edit.judge(edit.similarity_protected),
+            )
+            for exhibit in self.exhibits
+            for edit in exhibit.edits
+        )
+        return head, *rows
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers as plain values."""
@@ -234,7 +249,9 @@ def _recogniser_if_installed() -> FaceRecogniser | None:
 
 def _page_sections(demonstration: Demonstration) -> list[Section]:
     """A summary, then each portrait with its protected copy and the edits of both."""
-    sections = [Section("In numbers", text="\n".join(demonstration.summary()))]
+    summary = "; ".join(demonstration.summary())
+    table = demonstration.table() if demonstration.measured else ()
+    sections = [Section("In numbers", text=f"{summary}.", table=table)]
     for exhibit in demonstration.exhibits:
         result, edits = exhibit.result, exhibit.edits
         portrait = (

@@ -97,7 +97,8 @@ class Terminal:
         table = _table("context proportion", "mean", "spread", "fell by")
         falls = {"protected": values["drop"], "random_noise": values["random_drop"]}
         for name, value in values["context_proportion"].items():
-            fall = f"{falls[name]:.0%}" if name in falls else ""
+            # Adding zero turns a rounded -0.0 into 0.0.
+            fall = f"{round(falls[name], 2) + 0.0:.0%}" if name in falls else ""
             table.add_row(
                 name.replace("_", " "),
                 f"{value['mean']:.3f}",
@@ -114,16 +115,12 @@ class Terminal:
 
     def show_demonstration(self, demonstration: Demonstration) -> None:
         """Who the edits show, and where the page is."""
-        table = _table("portrait", "instruction", "edit of original", "edit of protected copy")
-        for exhibit in demonstration.exhibits:
-            for edit in exhibit.edits:
-                table.add_row(
-                    exhibit.name,
-                    edit.instruction,
-                    edit.judge(edit.similarity_original),
-                    edit.judge(edit.similarity_protected),
-                )
-        self._out.print(table)
+        if demonstration.measured:
+            head, *rows = demonstration.table()
+            table = _table(*head)
+            for row in rows:
+                table.add_row(*row)
+            self._out.print(table)
         for line in demonstration.summary():
             self.say(line)
         self.say(f"page: {demonstration.page}", style="bold")
