@@ -264,6 +264,9 @@ def attention_check(model: Editor, samples: Samples) -> dict[str, str]:
 
 
 def train(args: argparse.Namespace) -> None:
+    # Before any thread is started: sharp attention and idle moments make denormal numbers, with
+    # which a CPU computes several times slower.
+    torch.set_flush_denormal(True)
     torch.set_num_threads(args.threads)
     torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)  # holds for the CPU too
     latents = torch.load(args.latents)

@@ -199,7 +199,8 @@ def _differentiate(
     (gradient,) = torch.autograd.grad(value, image, allow_unused=True)
     if gradient is None:
         raise AttentionError("no gradient reaches the pixels; the function must depend on them.")
-    return float(value.detach()), gradient
+    # A sum's gradient is one number seen many times: it gets memory of its own.
+    return float(value.detach()), gradient.contiguous()
 
 
 @torch.no_grad()

@@ -1,0 +1,196 @@
+"""The whole method on a tiny editor with random weights, whose context proportion can be lowered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+from PIL import Image
+
+import decontext
+from decontext import Result
+from decontext.errors import InputError, NotProtectedError
+from decontext.images import levels, load_photo, read_pixels
+from decontext.portraits import ASTRONAUT
+from decontext.protect import default_output, protect_steps
+from decontext.report import settings_from_report
+
+# Random weights hardly look at the content: a strong budget on one block still moves them.
+STRONG = {"epsilon": 64 / 255, "steps": 20, "blocks": "double:0", "verify_prompts": 3}
+
+
+@pytest.fixture(scope="module")
+def editor(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tiny_models.save_tiny_pipeline(tmp_path_factory.mktemp("editor"))
+    return decontext.load_editor("flux-kontext", source=folder, device="cpu")
+
+
+def _save_photo(path: Path, mode: str = "RGB", size: tuple[int, int] = (72, 56)) -> Path:
+    with Image.open(ASTRONAUT) as image:
+        image.convert(mode).resize(size).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def protected(editor: Any, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    photo = _save_photo(tmp_path_factory.mktemp("photo") / "me.png")
+    return decontext.protect(photo, editor, **STRONG)
+
+
+def test_saved_photo_stays_within_budget_and_size(protected: Result) -> None:
+    original = read_pixels(protected.path.with_name("me.png"))
+    assert protected.image.shape == original.shape == (1, 3, 56, 72)
+    assert 0 < levels(original, read_pixels(protected.path)) <= 64
+
+
+def test_result_is_what_the_file_holds(protected: Result) -> None:
+    assert torch.equal(protected.image, read_pixels(protected.path))
+    assert json.loads(protected.path.with_name("me.protected.png.json").read_text()) == json.loads(
+        json.dumps(protected.report)
+    )
+
+
+def test_proportion_fell_further_than_under_random_noise(protected: Result) -> None:
+    verification = protected.verification
+    assert verification.protected
+    assert verification.drop > 3 * verification.random_drop
+    assert verification.levels <= 64
+
+
+def test_report_says_against_what_and_how_strongly(protected: Result) -> None:
+    report = protected.report
+    assert report["editor"]["name"] == "flux-kontext"
+    assert report["epsilon"] == "64/255 of full range (64 levels)"
+    assert "this editor only" in report["statement"]
+    assert len(report["files"]["original"]["sha256"]) == 64
+    assert report["versions"]["decontext"] == decontext.__version__
+    assert settings_from_report(protected.path.with_name("me.protected.png.json")) == (
+        protected.settings
+    )
+
+
+def test_settings_of_the_report_repeat_the_run_to_the_last_bit(
+    protected: Result, editor: Any, tmp_path: Path
+) -> None:
+    settings = settings_from_report(protected.path.with_name("me.protected.png.json"))
+    again = decontext.protect(
+        protected.path.with_name("me.png"), editor, output=tmp_path / "again.png", settings=settings
+    )
+    assert torch.equal(again.image, protected.image)
+
+
+def test_another_seed_gives_another_photo(protected: Result, editor: Any, tmp_path: Path) -> None:
+    photo = protected.path.with_name("me.png")
+    other = decontext.protect(photo, editor, output=tmp_path / "b.png", seed=7, **STRONG)
+    assert not torch.equal(other.image, protected.image)
+
+
+@pytest.mark.parametrize("size", [(72, 57), (33, 120)])
+def test_odd_and_long_photos_keep_their_size(
+    editor: Any, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    photo = _save_photo(tmp_path / "odd.png", size=size)
+    result = decontext.protect(photo, editor, **STRONG)
+    with Image.open(result.path) as saved:
+        assert saved.size == size
+
+
+def test_grey_photo_stays_grey(editor: Any, tmp_path: Path) -> None:
+    result = decontext.protect(_save_photo(tmp_path / "grey.png", "L"), editor, **STRONG)
+    with Image.open(result.path) as saved:
+        assert saved.mode == "L"
+
+
+def test_orientation_and_profile_are_kept(editor: Any, tmp_path: Path) -> None:
+    photo = tmp_path / "turned.jpg"
+    with Image.open(ASTRONAUT) as image:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        small = image.convert("RGB").resize((72, 56))
+        small.save(photo, exif=exif, quality=95, icc_profile=b"profile" * 20)
+    result = decontext.protect(photo, editor, **STRONG)
+    with Image.open(result.path) as saved:
+        assert saved.size == (72, 56)
+        assert saved.getexif()[0x0112] == 6
+        assert saved.info["icc_profile"] == b"profile" * 20
+    assert result.image.shape == (1, 3, 72, 56)  # upright
+
+
+def test_steps_can_be_drawn_and_cancelled(editor: Any, tmp_path: Path) -> None:
+    photo = load_photo(_save_photo(tmp_path / "me.png"))
+    settings = decontext.ProtectSettings(steps=5, blocks="double:0")
+    steps = protect_steps(photo, editor, settings)
+    first = next(steps)
+    assert (first.index, first.steps) == (1, 5)
+    assert 0 < first.value < 1
+    steps.close()
+
+
+def test_weak_protection_is_an_error_that_leaves_nothing(editor: Any, tmp_path: Path) -> None:
+    photo = _save_photo(tmp_path / "me.png")
+    with pytest.raises(NotProtectedError, match="did not measure as protected"):
+        decontext.protect(photo, editor, epsilon=1 / 255, steps=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["me.png"]
+
+
+def test_interrupted_run_leaves_nothing(editor: Any, tmp_path: Path) -> None:
+    photo = _save_photo(tmp_path / "me.png")
+
+    def stop(_step: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        decontext.protect(photo, editor, on_step=stop, **STRONG)
+    with pytest.raises(KeyboardInterrupt):
+        decontext.protect(photo, editor, on_measure=lambda done, total: stop(done), **STRONG)
+    assert [path.name for path in tmp_path.iterdir()] == ["me.png"]
+
+
+def test_existing_file_is_kept_without_force(editor: Any, tmp_path: Path) -> None:
+    photo = _save_photo(tmp_path / "me.png")
+    default_output(photo).write_bytes(b"mine")
+    with pytest.raises(InputError, match="exists already"):
+        decontext.protect(photo, editor, **STRONG)
+    assert default_output(photo).read_bytes() == b"mine"
+
+
+def test_photo_is_never_overwritten_by_itself(editor: Any, tmp_path: Path) -> None:
+    photo = _save_photo(tmp_path / "me.png")
+    with pytest.raises(InputError, match="the photo itself"):
+        decontext.protect(photo, editor, output=photo, force=True, **STRONG)
+
+
+def test_unknown_setting_is_an_error(editor: Any, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="strength"):
+        decontext.protect(_save_photo(tmp_path / "me.png"), editor, strength=3)
+
+
+@pytest.mark.parametrize("objective", ["flow-matching", "encoder"])
+def test_baselines_change_the_photo_within_the_budget(
+    editor: Any, tmp_path: Path, objective: str
+) -> None:
+    photo = load_photo(_save_photo(tmp_path / "me.png"))
+    settings = decontext.ProtectSettings(steps=4, objective=objective)  # type: ignore[arg-type]
+    steps = protect_steps(photo, editor, settings)
+    values = []
+    try:
+        while True:
+            values.append(next(steps).best_value)
+    except StopIteration as stop:
+        image = stop.value
+    assert values[-1] < 0
+    assert 0 < levels(photo.pixels, image) <= 8
+
+
+def test_edit_reads_a_file_and_gives_a_picture_of_the_working_size(
+    editor: Any, tmp_path: Path
+) -> None:
+    photo = _save_photo(tmp_path / "me.png")
+    picture = decontext.edit(photo, "make the person smile", editor, steps=2, seed=1)
+    assert picture.shape[-2:] == editor.working_size(72, 56)[::-1]
+    assert np.isfinite(picture.numpy()).all()

@@ -1,0 +1,105 @@
+"""What measures as protected, and what does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_models
+import torch
+
+import decontext
+from decontext.errors import InputError
+from decontext.verify import Measurement, Verification
+
+
+@pytest.fixture(scope="module")
+def editor(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tiny_models.save_tiny_pipeline(tmp_path_factory.mktemp("editor"))
+    return decontext.load_editor("flux-kontext", source=folder, device="cpu")
+
+
+def _picture(seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (1, 3, 40, 48), generator=generator).float() / 255
+
+
+def _verification(pairs: list[tuple[float, float, float]], levels: int = 8) -> Verification:
+    rows = tuple(Measurement("smile", 1.0, *values) for values in pairs)
+    return Verification("flux-kontext", (0,), levels, rows)
+
+
+def test_untouched_copy_is_not_protected(editor: Any) -> None:
+    found = decontext.verify(_picture(), _picture(), editor, prompts=("smile",), noises=1)
+    assert not found.protected
+    assert found.levels == 0
+    assert found.drop == 0
+
+
+def test_every_instruction_is_measured_with_every_noise_in_three_versions(editor: Any) -> None:
+    seen: list[tuple[int, int]] = []
+    changed = (_picture() + 4 / 255).clamp(0, 1)
+    found = decontext.verify(
+        changed,
+        _picture(),
+        editor,
+        prompts=("smile", "sit"),
+        noises=2,
+        on_measure=lambda done, total: seen.append((done, total)),
+    )
+    assert [row.instruction for row in found.measurements] == ["smile", "smile", "sit", "sit"]
+    assert seen == [(number, 12) for number in range(1, 13)]
+    assert found.levels == 4
+    for row in found.measurements:
+        assert 0 < row.original < 1
+        assert 0 < row.random < 1
+
+
+def test_same_seed_gives_the_same_measurement(editor: Any) -> None:
+    def run(seed: int) -> Verification:
+        return decontext.verify(
+            _picture(1), _picture(), editor, prompts=("smile",), noises=1, seed=seed
+        )
+
+    assert run(3) == run(3)
+    assert run(3) != run(4)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "levels", "expected"),
+    [
+        ([(0.5, 0.3, 0.5)] * 4, 8, True),
+        ([(0.5, 0.46, 0.5)] * 4, 8, False),  # fell by less than a tenth
+        ([(0.5, 0.4, 0.45)] * 4, 8, False),  # random noise does half of it
+        ([(0.5, 0.1, 0.5)] * 2 + [(0.5, 0.51, 0.5)] * 2, 8, False),  # rose in half of them
+        ([(0.5, 0.3, 0.5)] * 4, 0, False),  # nothing was changed
+    ],
+)
+def test_rule_says_what_counts_as_protected(
+    pairs: list[tuple[float, float, float]], levels: int, expected: bool
+) -> None:
+    assert _verification(pairs, levels).protected is expected
+
+
+def test_report_of_a_measurement_has_means_and_spread() -> None:
+    values = _verification([(0.4, 0.2, 0.4), (0.6, 0.2, 0.6)]).to_dict()
+    original = values["context_proportion"]["original"]
+    assert original == {"mean": pytest.approx(0.5), "standard_deviation": pytest.approx(0.1)}
+    assert values["drop"] == pytest.approx(0.6)
+    assert values["protected"] is True
+
+
+def test_pictures_of_different_size_are_an_error(editor: Any) -> None:
+    with pytest.raises(InputError, match="same size"):
+        decontext.verify(_picture()[..., :40], _picture(), editor)
+
+
+def test_unknown_block_is_an_error_that_names_what_exists(editor: Any) -> None:
+    with pytest.raises(InputError, match="double:0-1"):
+        decontext.verify(_picture(1), _picture(), editor, blocks="triple:0")
+
+
+def test_missing_file_is_an_error(editor: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no file"):
+        decontext.verify(tmp_path / "none.png", _picture(), editor)
