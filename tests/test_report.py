@@ -1,0 +1,106 @@
+"""Reports that repeat a run, and pages that stand alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from decontext.editors import EditorInfo
+from decontext.errors import InputError
+from decontext.report import (
+    DEMONSTRATION,
+    DISCLAIMER,
+    Figure,
+    Section,
+    build_page,
+    build_report,
+    report_path,
+    settings_from_report,
+    write_report,
+)
+from decontext.settings import ProtectSettings
+from decontext.verify import Measurement, Verification
+
+SETTINGS = ProtectSettings(epsilon=12.75 / 255, seed=5, sigma_range=(0.97, 0.99), blocks="paper")
+
+
+def _report(tmp_path: Path, *, demonstration: bool = False) -> dict[str, object]:
+    for name in ("me.jpg", "me.protected.jpg"):
+        (tmp_path / name).write_bytes(name.encode())
+    info = EditorInfo(
+        name="some-editor",
+        title="Some editor",
+        weights="somewhere",
+        licence="free",
+        double_blocks=1,
+        single_blocks=1,
+        working_size="any",
+        memory="little",
+        demonstration=demonstration,
+    )
+    row = Measurement("smile", 1.0, 0.5, 0.2, 0.5)
+    return build_report(
+        original=tmp_path / "me.jpg",
+        output=tmp_path / "me.protected.jpg",
+        editor=info,
+        device="cpu",
+        settings=SETTINGS,
+        verification=Verification("some-editor", (0, 1), 12, (row,)),
+        psnr=34.5,
+        seconds=1.5,
+        notes=("a note",),
+    )
+
+
+def test_settings_come_back_from_the_file_unchanged(tmp_path: Path) -> None:
+    path = report_path(tmp_path / "me.protected.jpg")
+    write_report(_report(tmp_path), path)
+    assert path.name == "me.protected.jpg.json"
+    assert settings_from_report(path) == SETTINGS
+
+
+def test_report_names_editor_strength_and_both_files(tmp_path: Path) -> None:
+    report = json.loads(json.dumps(_report(tmp_path)))
+    assert report["editor"] == {"name": "some-editor", "weights": "somewhere", "device": "cpu"}
+    assert report["verification"]["drop"] == pytest.approx(0.6)
+    assert report["files"]["original"]["name"] == "me.jpg"
+    assert report["files"]["original"]["sha256"] != report["files"]["protected"]["sha256"]
+    assert report["notes"] == ["a note"]
+
+
+def test_demonstration_editor_is_called_one(tmp_path: Path) -> None:
+    assert _report(tmp_path)["statement"] == DISCLAIMER
+    assert _report(tmp_path, demonstration=True)["statement"] == DEMONSTRATION
+
+
+@pytest.mark.parametrize("word", ["immune", "safe", "guarantee"])
+def test_no_sentence_promises_anything(word: str) -> None:
+    assert word not in (DISCLAIMER + DEMONSTRATION).lower()
+
+
+@pytest.mark.parametrize("content", ["no json", "[1, 2]", '{"format": "other"}'])
+def test_another_file_is_no_report(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match="is no"):
+        settings_from_report(path)
+
+
+def test_missing_report_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        settings_from_report(tmp_path / "none.json")
+
+
+def test_page_holds_its_pictures_and_escapes_what_it_is_told() -> None:
+    figure = Figure(torch.full((1, 3, 4, 4), 0.5), "before & after")
+    section = Section("Edits", "some <b>text</b>", [[figure]], [["a", "b"], ["1", "2"]])
+    page = build_page("Title", "a statement", [section])
+    assert page.count("data:image/png;base64,") == 1
+    assert "<b>text</b>" not in page
+    assert "before &amp; after" in page
+    assert "<th>a</th>" in page
+    assert "<td>2</td>" in page
+    assert "http" not in page.replace("http-equiv", "")
