@@ -35,9 +35,7 @@ def test_descent_reaches_the_corner_of_the_budget_that_minimises_a_linear_functi
     torch.testing.assert_close(last.best, best, atol=1e-6, rtol=0)
 
 
-@given(
-    epsilon=st.floats(1 / 255, 1.0), values=st.lists(st.floats(-2, 3), min_size=12, max_size=12)
-)
+@given(epsilon=st.floats(1 / 255, 1.0), values=st.lists(st.floats(-2, 3), min_size=12, max_size=12))
 def test_projection_stays_within_budget_and_range_and_moves_nothing_inside(
     epsilon: float, values: list[float]
 ) -> None:
@@ -92,10 +90,16 @@ def test_same_generator_gives_the_same_picture() -> None:
     original = _photo()
 
     def run(seed: int) -> Tensor:
-        generator = torch.Generator().manual_seed(seed)
-        options = {"epsilon": EPSILON, "steps": 5, "step_size": EPSILON / 5, "random_start": 1.0}
         target = torch.rand(original.shape, generator=torch.Generator().manual_seed(9))
-        steps = descend(lambda x: (x - target).abs().sum(), original, generator=generator, **options)  # type: ignore[arg-type]
+        steps = descend(
+            lambda image: (image - target).abs().sum(),
+            original,
+            epsilon=EPSILON,
+            steps=5,
+            step_size=EPSILON / 5,
+            random_start=1.0,
+            generator=torch.Generator().manual_seed(seed),
+        )
         return list(steps)[-1].image.clone()
 
     assert torch.equal(run(1), run(1))

@@ -1,4 +1,4 @@
-"""The whole method on a tiny editor with random weights, whose context proportion can be lowered."""
+"""The whole method on a tiny editor with random weights whose proportion can be lowered."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from decontext.report import (
     build_report,
     report_path,
     settings_from_report,
+    sha256,
     write_report,
 )
 from decontext.settings import ProtectSettings
@@ -64,7 +65,12 @@ def test_settings_come_back_from_the_file_unchanged(tmp_path: Path) -> None:
 
 def test_report_names_editor_strength_and_both_files(tmp_path: Path) -> None:
     report = json.loads(json.dumps(_report(tmp_path)))
-    assert report["editor"] == {"name": "some-editor", "weights": "somewhere", "device": "cpu"}
+    assert report["editor"] == {
+        "name": "some-editor",
+        "weights": "somewhere",
+        "demonstration": False,
+    }
+    assert report["machine"]["device"] == "cpu"
     assert report["verification"]["drop"] == pytest.approx(0.6)
     assert report["files"]["original"]["name"] == "me.jpg"
     assert report["files"]["original"]["sha256"] != report["files"]["protected"]["sha256"]
@@ -73,7 +79,13 @@ def test_report_names_editor_strength_and_both_files(tmp_path: Path) -> None:
 
 def test_demonstration_editor_is_called_one(tmp_path: Path) -> None:
     assert _report(tmp_path)["statement"] == DISCLAIMER
-    assert _report(tmp_path, demonstration=True)["statement"] == DEMONSTRATION
+    report = _report(tmp_path, demonstration=True)
+    assert report["statement"] == f"{DEMONSTRATION} {DISCLAIMER}"
+    assert json.loads(json.dumps(report))["editor"]["demonstration"] is True
+
+
+def test_report_of_a_photo_that_is_gone_has_no_hash_of_it(tmp_path: Path) -> None:
+    assert sha256(tmp_path / "gone.jpg") is None
 
 
 @pytest.mark.parametrize("word", ["immune", "safe", "guarantee"])
@@ -81,7 +93,9 @@ def test_no_sentence_promises_anything(word: str) -> None:
     assert word not in (DISCLAIMER + DEMONSTRATION).lower()
 
 
-@pytest.mark.parametrize("content", ["no json", "[1, 2]", '{"format": "other"}'])
+@pytest.mark.parametrize(
+    "content", ["no json", "[1, 2]", '{"format": "other"}', '{"format": "decontext-report-1"}']
+)
 def test_another_file_is_no_report(tmp_path: Path, content: str) -> None:
     path = tmp_path / "other.json"
     path.write_text(content)

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decontext.errors import InputError
-from decontext.prompts import GROUPS, HELD_OUT, OPTIMISE
 from decontext.settings import ProtectSettings, describe_epsilon, parse_epsilon
 
 
@@ -83,11 +82,3 @@ def test_first_step_size_follows_the_number_of_steps(steps: int, share: float) -
     settings = ProtectSettings(steps=steps)
     assert settings.first_step_size == pytest.approx(share * settings.epsilon)
     assert ProtectSettings(steps=steps, step_size=0.01).first_step_size == 0.01
-
-
-def test_no_instruction_is_both_optimised_on_and_held_out() -> None:
-    assert not set(OPTIMISE) & set(HELD_OUT)
-    assert len(set(OPTIMISE)) == len(OPTIMISE) >= 59
-    assert len(set(HELD_OUT)) == len(HELD_OUT) == 12
-    assert len(GROUPS) == 6
-    assert all(text.strip() == text and text for text in OPTIMISE + HELD_OUT)

@@ -95,6 +95,14 @@ def test_pictures_of_different_size_are_an_error(editor: Any) -> None:
         decontext.verify(_picture()[..., :40], _picture(), editor)
 
 
+def test_random_noise_is_as_strong_as_the_usual_change_not_as_the_largest(editor: Any) -> None:
+    changed = (_picture() * 255 + 4).clamp(0, 255) / 255
+    changed[0, 0, 0, 0] = 1 - _picture()[0, 0, 0, 0].round()
+    found = decontext.verify(changed, _picture(), editor, prompts=("smile",), noises=1)
+    assert found.levels > 100
+    assert found.random_levels == found.to_dict()["random_levels"] == 4
+
+
 def test_unknown_block_is_an_error_that_names_what_exists(editor: Any) -> None:
     with pytest.raises(InputError, match="double:0-1"):
         decontext.verify(_picture(1), _picture(), editor, blocks="triple:0")

@@ -81,7 +81,7 @@ def descend(
 
     Args:
         function: picture to scalar tensor, differentiable.
-        original: `(1, 3, height, width)` float32 in [0, 1]; where it lies is where the work is done.
+        original: `(1, 3, height, width)` float32 in [0, 1]; the work is done on its device.
         epsilon: budget, a fraction of the full range.
         steps: number of steps.
         step_size: change of a colour value in the first step, same unit.

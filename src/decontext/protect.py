@@ -166,7 +166,7 @@ def check_targets(photo: Photo, target: Path, *, force: bool) -> None:
     """Find out before the work whether photo and report could be written. Raises: InputError."""
     check_output(photo, target)
     check_writable(report_path(target))
-    if target.exists() and target.samefile(photo.path):
+    if target.exists() and photo.path.exists() and target.samefile(photo.path):
         raise InputError("the output is the photo itself; it must be another file.")
     for path in (target, report_path(target)):
         if path.exists() and not force:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -31,8 +32,9 @@ from decontext.verify import Verification
 FORMAT = "decontext-report-1"
 PACKAGES = ("torch", "diffusers", "transformers", "pillow", "safetensors")
 DISCLAIMER = (
-    "Measured against this editor only. Other editors, other versions, and what happens to the "
-    "photo later (JPEG, resizing, cropping, filters) were not measured here."
+    "Measured against this editor only: protection does not carry over to another editor or "
+    "version without being measured there, and what happens to the photo later (JPEG, resizing, "
+    "cropping, filters) was not measured."
 )
 DEMONSTRATION = (
     "kontext-mini is a demonstration editor: this photo is protected against no other editor."
@@ -54,8 +56,13 @@ def build_report(
     """Everything about a run as plain values; `settings_from_report` reads the settings back."""
     return {
         "format": FORMAT,
-        "statement": DEMONSTRATION if editor.demonstration else DISCLAIMER,
-        "editor": {"name": editor.name, "weights": editor.weights, "device": device},
+        "statement": f"{DEMONSTRATION} {DISCLAIMER}" if editor.demonstration else DISCLAIMER,
+        "editor": {
+            "name": editor.name,
+            "weights": editor.weights,
+            "demonstration": editor.demonstration,
+        },
+        "machine": {"device": device, "threads": torch.get_num_threads()},
         "settings": settings.to_dict(),
         "epsilon": describe_epsilon(settings.epsilon),
         "verification": verification.to_dict(),
@@ -91,15 +98,21 @@ def settings_from_report(path: str | Path) -> ProtectSettings:
     except OSError as error:
         raise InputError(f"the report {path} cannot be read ({error.strerror}).") from None
     except ValueError:
-        raise InputError(f"{path} is no JSON file.", "Give the report of a protected photo.") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path} is no report of decontext.", "Give the report of a protected photo.")
+        content = None
+    is_report = isinstance(content, dict) and content.get("format") == FORMAT
+    if not is_report or not isinstance(content.get("settings"), dict):
+        raise InputError(
+            f"{path} is no report of decontext.", "Give the report of a protected photo."
+        )
     return ProtectSettings.from_dict(content["settings"])
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def sha256(path: Path) -> str | None:
+    """SHA-256 of a file's bytes, in hexadecimal; None where the file is gone."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def _versions() -> dict[str, str]:

@@ -23,6 +23,7 @@ from decontext.prompts import HELD_OUT
 from decontext.settings import LEVELS
 
 SIGMAS = (0.98, 0.99, 1.0)
+MOST_OF_THE_VALUES = 0.99
 SEED_OFFSET = 1_000_003  # keeps these noises apart from those of an optimisation with the same seed
 LEAST_DROP, LEAST_RATIO, LEAST_SHARE = 0.10, 3.0, 0.75
 
@@ -48,12 +49,16 @@ class Verification:
     `protected` says: the mean fell by at least 10 % of what it was, at least three times as far as
     under random noise of the same strength, and in at least 75 % of the measurements. It holds for
     this editor only, and is no promise about what somebody does to the photo later.
+
+    `levels` is the largest change of a colour value, `random_levels` that of the random noise: the
+    one that 99 % of the changes stay within, as saving to JPEG changes single values far more.
     """
 
     editor: str
     blocks: tuple[int, ...]
     levels: int
     measurements: tuple[Measurement, ...]
+    random_levels: int = 0
 
     @property
     def original(self) -> float:
@@ -102,6 +107,7 @@ class Verification:
             "editor": self.editor,
             "blocks": list(self.blocks),
             "levels": self.levels,
+            "random_levels": self.random_levels,
             "context_proportion": {
                 name: {"mean": statistics.fmean(v), "standard_deviation": statistics.pstdev(v)}
                 for name, v in {
@@ -141,7 +147,8 @@ def verify(
     if not prompts or noises < 1:
         raise InputError("there must be an instruction and a noise to measure with.")
     numbers = resolve_blocks(blocks, loaded.info.double_blocks, loaded.info.single_blocks)
-    pictures = (before, after, _with_noise(before, distance, seed))
+    strength = _usual_change(before, after)
+    pictures = (before, after, _with_noise(before, strength, seed))
     total, measurements = len(prompts) * noises * len(pictures), []
     for number in range(len(prompts) * noises):
         text, sigma = prompts[number // noises], SIGMAS[number % len(SIGMAS)]
@@ -151,7 +158,7 @@ def verify(
             if on_measure is not None:
                 on_measure(len(pictures) * number + len(found), total)
         measurements.append(Measurement(text, sigma, *found))
-    return Verification(loaded.info.name, numbers, distance, tuple(measurements))
+    return Verification(loaded.info.name, numbers, distance, tuple(measurements), strength)
 
 
 def _proportion(
@@ -165,11 +172,18 @@ def _proportion(
         return float(editor.attend(picture, prompt, sigma, noise, blocks).mean())
 
 
-def _with_noise(picture: Tensor, distance: int, seed: int) -> Tensor:
-    """The picture with every colour value changed by `distance` levels, up or down at random."""
+def _usual_change(before: Tensor, after: Tensor) -> int:
+    """The smallest number of levels that most of the colour values changed by at most."""
+    changes = (after - before).mul_(LEVELS).round_().abs_().to(torch.uint8).flatten()
+    counts = torch.bincount(changes, minlength=LEVELS + 1).cumsum(0)
+    return int((counts < MOST_OF_THE_VALUES * changes.numel()).sum())
+
+
+def _with_noise(picture: Tensor, strength: int, seed: int) -> Tensor:
+    """The picture with every colour value changed by `strength` levels, up or down at random."""
     generator = torch.Generator().manual_seed(SEED_OFFSET + seed)
     signs = torch.randint(0, 2, picture.shape, generator=generator, dtype=torch.float32)
-    return signs.mul_(2).sub_(1).mul_(distance / LEVELS).add_(picture).clamp_(0, 1)
+    return signs.mul_(2).sub_(1).mul_(strength / LEVELS).add_(picture).clamp_(0, 1)
 
 
 def _pixels(photo: Photo | str | Path | Tensor) -> Tensor:
