@@ -23,13 +23,12 @@ def test_instructions_are_one_clean_line_each() -> None:
         assert text == " ".join(text.split()) != ""
 
 
-@pytest.mark.parametrize(
-    "word",
-    (
-        "smile, surprised, eyes, glasses, red hat, blond, black hair, sepia, invert, warmer, cooler, "
-        "darker, brighter, red frame, white frame, black and white, red, green, blue, yellow, "
-        "white wall, grey wall, keep the picture"
-    ).split(", "),
-)
+UNDERSTOOD = """
+smile surprised eyes glasses hat blond black_hair sepia invert warmer cooler darker brighter
+red_frame white_frame black_and_white red green blue yellow white_wall grey_wall keep_the_picture
+"""
+
+
+@pytest.mark.parametrize("word", UNDERSTOOD.split())
 def test_what_the_embedded_editor_understands_is_optimised_on(word: str) -> None:
-    assert any(word in text for text in OPTIMISE)
+    assert any(word.replace("_", " ") in text for text in OPTIMISE)
