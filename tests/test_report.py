@@ -45,7 +45,8 @@ def _report(tmp_path: Path, *, demonstration: bool = False) -> dict[str, object]
     row = Measurement("smile", 1.0, 0.5, 0.2, 0.5)
     return build_report(
         original=tmp_path / "me.jpg",
-        output=tmp_path / "me.protected.jpg",
+        protected=tmp_path / "me.protected.jpg",
+        name="me.protected.jpg",
         editor=info,
         device="cpu",
         settings=SETTINGS,

@@ -1,4 +1,4 @@
-"""Measure `kontext-mini` on people it never saw: identity of its edits, with and without protection.
+"""Measure `kontext-mini` on people it never saw: identity of edits, with and without protection.
 
 Resumable: one JSON line for each photo and treatment is appended to the output, and photos that are
 there already are skipped. `--table` prints the summary.
@@ -110,7 +110,7 @@ def table(path: Path) -> str:
     """A Markdown table: mean identity, share of same persons, faces found, by treatment."""
     rows = [json.loads(line) for line in path.open()]
     lines = [
-        "| photo given to the editor | aligned edits | other scenes | all | same person | face found |",
+        "| photo | aligned edits | other scenes | all | same person | face found |",
         "|---|---|---|---|---|---|",
     ]
     for treatment in TREATMENTS:
@@ -122,8 +122,9 @@ def table(path: Path) -> str:
         both = np.concatenate([aligned, scenes], 1)
         same = np.nan_to_num(both, nan=-1) > SAME_PERSON
         lines.append(
-            f"| {treatment} ({len(edits)} people) | {np.nanmean(aligned):.3f} | {np.nanmean(scenes):.3f} "
-            f"| {np.nanmean(both):.3f} | {same.mean():.0%} | {1 - np.isnan(both).mean():.0%} |"
+            f"| {treatment} ({len(edits)} people) | {np.nanmean(aligned):.3f} "
+            f"| {np.nanmean(scenes):.3f} | {np.nanmean(both):.3f} | {same.mean():.0%} "
+            f"| {1 - np.isnan(both).mean():.0%} |"
         )
     lines.append("")
     for name in ALIGNED + SCENES:

@@ -81,7 +81,7 @@ def t5_tokenizer() -> T5TokenizerFast:
 
 
 class TextEncoders(nn.Module):
-    """CLIP and T5 as the FLUX pipeline calls them: texts -> (pooled (B, 64), tokens (B, T, 128))."""
+    """CLIP and T5 as the FLUX pipeline calls them: (pooled (B, 64), tokens (B, T, 128))."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,8 +143,7 @@ if __name__ == "__main__":
     print("parameters", parameter_count(encoders))
     for wordings in [*TRAINING.values(), *UNSEEN.values(), ("Zebra im Möbelhaus, bitte!",)]:
         texts = [text.format(person="this person", colour="yellow") for text in wordings]
-        clip_ids, t5_ids = encoders.tokens(texts)
-        for text, ids, clip in zip(texts, t5_ids, clip_ids, strict=True):
+        for text, ids in zip(texts, encoders.tokens(texts)[1], strict=True):
             length = int((ids != 0).sum())
             clip_length = len(encoders.clip_tokenizer(text).input_ids)
             print(

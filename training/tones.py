@@ -17,7 +17,7 @@ def _frame(picture: np.ndarray, colour: tuple[float, float, float]) -> np.ndarra
 
 
 def tone(picture: np.ndarray, name: str) -> np.ndarray:
-    """`picture` (height, width, 3) float32 in [0, 1], edited as `training.instructions` names it."""
+    """`picture` (height, width, 3) in [0, 1], edited as `training.instructions` names it."""
     gains = {"warmer": ((1.15, 1.0, 0.75), (0.06, 0.02, 0.0))}
     gains["cooler"] = ((0.78, 0.98, 1.15), (0.0, 0.02, 0.06))
     if name == "black and white":

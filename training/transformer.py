@@ -29,7 +29,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from training.instructions import TONES, word
 from training.latents import CONTEXTS, MIRRORED, SHAPE_WEIGHTS
-from training.text import TextEncoders, parameter_count
+from training.text import TEXT_LENGTH, TextEncoders, parameter_count
 
 HEADS, HEAD = 6, 32
 CONFIG = {
@@ -248,19 +248,21 @@ def schedule(step: int, total: int) -> float:
 
 def attention_check(model: Editor, samples: Samples) -> dict[str, str]:
     """Context proportion of every block on held-out people, by kind of sample, at sigma 0.99."""
+    return {kind: _attention_of(model, samples.batch(0, 16, kind)) for kind in MIX}
+
+
+def _attention_of(model: Editor, batch) -> str:
     from decontext.attention import SequenceLayout, measure
 
-    report = {}
-    for kind in MIX:
-        contexts, targets, texts, _ = samples.batch(0, 16, kind)
-        tokens = targets.shape[-1] * targets.shape[-2] // 4
-        layout = SequenceLayout(text=16, target=tokens, context=tokens)
-        noise = torch.randn(targets.shape, generator=torch.Generator().manual_seed(0))
-        sigma = torch.full((len(targets),), 0.99)
-        with torch.no_grad():
-            shares = measure(lambda: model(noise, contexts, texts, sigma), layout, range(6))
-        report[kind] = " ".join(f"{share:.2f}" for share in shares.tolist())
-    return report
+    contexts, targets, texts, _ = batch
+    tokens = targets.shape[-1] * targets.shape[-2] // 4
+    layout = SequenceLayout(text=TEXT_LENGTH, target=tokens, context=tokens)
+    noise = torch.randn(targets.shape, generator=torch.Generator().manual_seed(0))
+    sigma = torch.full((len(targets),), 0.99)
+    blocks = range(CONFIG["num_layers"] + CONFIG["num_single_layers"])
+    with torch.no_grad():
+        shares = measure(lambda: model(noise, contexts, texts, sigma), layout, blocks)
+    return " ".join(f"{share:.2f}" for share in shares.tolist())
 
 
 def train(args: argparse.Namespace) -> None:

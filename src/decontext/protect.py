@@ -139,21 +139,23 @@ def protect(
         )
         if not verification.protected:
             raise _not_protected(verification)
+        report = build_report(
+            original=photo.path,
+            protected=temporary,
+            name=target.name,
+            editor=loaded.info,
+            device=str(loaded.device),
+            settings=settings,
+            verification=verification,
+            psnr=_psnr(photo.pixels, saved),
+            seconds=time.monotonic() - began,
+            notes=photo.notes,
+        )
+        # The photo last: where it lies, its report lies too.
+        write_report(report, report_path(target))
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-    report = build_report(
-        original=photo.path,
-        output=target,
-        editor=loaded.info,
-        device=str(loaded.device),
-        settings=settings,
-        verification=verification,
-        psnr=_psnr(photo.pixels, saved),
-        seconds=time.monotonic() - began,
-        notes=photo.notes,
-    )
-    write_report(report, report_path(target))
     return Result(saved, target, report, verification, settings)
 
 

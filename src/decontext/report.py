@@ -44,7 +44,8 @@ DEMONSTRATION = (
 def build_report(
     *,
     original: Path,
-    output: Path,
+    protected: Path,
+    name: str,
     editor: EditorInfo,
     device: str,
     settings: ProtectSettings,
@@ -53,7 +54,10 @@ def build_report(
     seconds: float,
     notes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Everything about a run as plain values; `settings_from_report` reads the settings back."""
+    """Everything about a run as plain values; `settings_from_report` reads the settings back.
+
+    `protected` is the file as it lies now, `name` the one it gets.
+    """
     return {
         "format": FORMAT,
         "statement": f"{DEMONSTRATION} {DISCLAIMER}" if editor.demonstration else DISCLAIMER,
@@ -71,7 +75,7 @@ def build_report(
         "notes": list(notes),
         "files": {
             "original": {"name": original.name, "sha256": sha256(original)},
-            "protected": {"name": output.name, "sha256": sha256(output)},
+            "protected": {"name": name, "sha256": sha256(protected)},
         },
         "versions": {"python": platform.python_version(), **_versions()},
     }
