@@ -18,12 +18,8 @@ import tiny_models
 from PIL import Image
 
 from decontext import cli
-from decontext.editors.kontext_mini import WEIGHTS
 from decontext.portraits import ASTRONAUT
 
-needs_kontext_mini = pytest.mark.skipif(
-    not WEIGHTS.is_dir(), reason="the weights of kontext-mini are not there yet"
-)
 SIZE = (72, 56)
 BLOCK = "double:0"
 
@@ -354,7 +350,6 @@ def test_ctrl_c_leaves_no_half_file(photo: Path, tiny: list[object]) -> None:
     assert _files(photo.parent) == {"me.png"}
 
 
-@needs_kontext_mini
 def test_protecting_against_kontext_mini_says_that_it_protects_against_nothing_else(
     run: Any, photo: Path
 ) -> None:

@@ -13,7 +13,8 @@ def load_people(folder: Path) -> dict[str, np.ndarray]:
     """All rendered people of a folder of `.npz` shards, in the order of their seeds.
 
     Returns `pictures` (people, 10, 160, 160, 3) uint8, `walls` (people, 10) the number of the
-    wall's colour or -1, `blond` (people,) whether the person is blond from birth, `seeds` (people,).
+    wall's colour or -1, `blond` (people,) whether the person is blond from birth, and `seeds`
+    (people,).
     """
     shards = [np.load(path) for path in sorted(folder.glob("*.npz"))]
     if not shards:
