@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 import decontext
-from decontext.evaluation.identity import THRESHOLD, FaceRecogniser
+from decontext.evaluation.identity import THRESHOLD, FaceRecogniser, similarity
 from training.datasets import load_people
 from training.instructions import COLOURS, UNSEEN
 
@@ -98,7 +98,7 @@ def measure(args: argparse.Namespace) -> None:
                 text = instruction(edit, bool(people["blond"][person]))
                 image = editor.edit(to_tensor(picture), text, seed=100 + number)
                 found = recogniser.embed([to_picture(image)])
-                edits[edit] = float(recogniser.similarity(reference, found, centred=True)[0])
+                edits[edit] = float(similarity(reference, found, centred=True)[0])
             row = {"seed": seed, "treatment": name, "edits": edits, "measured": measured}
             with args.out.open("a") as stream:
                 stream.write(json.dumps(row, default=str) + "\n")
