@@ -26,6 +26,7 @@ import torch
 from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import CLIPTextModel, T5EncoderModel
 
 from training.instructions import TONES, word
 from training.latents import CONTEXTS, MIRRORED, SHAPE_WEIGHTS
@@ -265,6 +266,18 @@ def _attention_of(model: Editor, batch) -> str:
     return " ".join(f"{share:.2f}" for share in shares.tolist())
 
 
+def read_checkpoint(path: Path) -> dict:
+    """A checkpoint of this script, or the weights of an exported folder (half precision)."""
+    if path.is_file():
+        return torch.load(path)
+    editor = Editor()
+    editor.transformer = FluxTransformer2DModel.from_pretrained(path / "transformer")
+    editor.text.clip = CLIPTextModel.from_pretrained(path / "text_encoder")
+    editor.text.t5 = T5EncoderModel.from_pretrained(path / "text_encoder_2")
+    weights = editor.float().state_dict()
+    return {"model": weights, "average": weights}
+
+
 def train(args: argparse.Namespace) -> None:
     # Before any thread is started: sharp attention and idle moments make denormal numbers, with
     # which a CPU computes several times slower.
@@ -279,7 +292,7 @@ def train(args: argparse.Namespace) -> None:
     optimise, start = optimisers(model, args.rate, args.muon_rate), 0
     source = args.out if args.out.exists() else args.start_from
     if source:
-        state = torch.load(source)
+        state = read_checkpoint(source)
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         if source == args.out:
@@ -330,7 +343,9 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="checkpoint to write and go on from"
     )
-    parser.add_argument("--start-from", type=Path, help="weights to begin with, for a second round")
+    parser.add_argument(
+        "--start-from", type=Path, help="checkpoint or exported folder to begin a second round with"
+    )
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument(
         "--seed-offset", type=int, default=0, help="other samples in a second round"
