@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from decontext.editors import Editor, load_editor
-from decontext.images import Photo, load_photo
+from decontext.images import Photo, read_pixels
 
 
 def edit(
@@ -27,8 +27,6 @@ def edit(
         InputError: the photo cannot be read, or the instruction is empty.
         EditorError: the editor's weights are missing or damaged.
     """
-    if isinstance(photo, str | Path):
-        photo = load_photo(photo)
-    pixels = photo.pixels if isinstance(photo, Photo) else photo
+    pixels = read_pixels(photo)
     loaded = load_editor(editor) if isinstance(editor, str) else editor
     return loaded.edit(pixels, instruction, seed=seed, steps=steps)

@@ -9,6 +9,7 @@ and colour profile.
 """
 
 import io
+import math
 import struct
 import warnings
 from collections.abc import Mapping
@@ -132,9 +133,17 @@ def load_photo(path: str | Path) -> Photo:
         ) from error
 
 
-def read_pixels(path: str | Path) -> Tensor:
-    """Only the pixels of a photo: `(1, 3, height, width)` float32 in [0, 1]. Raises: InputError."""
-    return load_photo(path).pixels
+def read_pixels(photo: Photo | str | Path | Tensor) -> Tensor:
+    """Only the pixels of a photo: `(1, 3, height, width)` float32 in [0, 1].
+
+    `photo` is a file, or one that was read already; pixels are given back as they are.
+
+    Raises:
+        InputError: as `load_photo`.
+    """
+    if isinstance(photo, str | Path):
+        photo = load_photo(photo)
+    return photo.pixels if isinstance(photo, Photo) else photo
 
 
 def to_array(image: Tensor) -> NDArray[np.uint8]:
@@ -177,6 +186,12 @@ def levels(original: Tensor, protected: Tensor) -> int:
         )
     difference = (original * 255).round_() - (protected * 255).round_()
     return int(difference.abs_().max())
+
+
+def psnr(original: Tensor, protected: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of pictures in [0, 1]; infinite when they are equal."""
+    error = torch.mean((original - protected) ** 2, dtype=torch.float64).item()
+    return -10 * math.log10(error) if error > 0 else math.inf
 
 
 def check_output(photo: Photo, path: str | Path) -> None:

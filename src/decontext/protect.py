@@ -21,7 +21,7 @@ from torch import Tensor
 from decontext.editors import Editor, load_editor
 from decontext.errors import InputError, NotProtectedError
 from decontext.files import check_writable
-from decontext.images import Photo, check_output, load_photo, quantise, save_photo
+from decontext.images import Photo, check_output, load_photo, psnr, quantise, save_photo
 from decontext.objectives import build_objective
 from decontext.pgd import Step, descend
 from decontext.prompts import HELD_OUT
@@ -147,7 +147,7 @@ def protect(
             device=str(loaded.device),
             settings=settings,
             verification=verification,
-            psnr=_psnr(photo.pixels, saved),
+            psnr=psnr(photo.pixels, saved),
             seconds=time.monotonic() - began,
             notes=photo.notes,
         )
@@ -192,8 +192,3 @@ def _not_protected(verification: Verification) -> NotProtectedError:
         f"{verification.original:.3f} to {verification.protected_mean:.3f}; nothing was written.",
         "Try more --steps or a larger --epsilon.",
     )
-
-
-def _psnr(original: Tensor, protected: Tensor) -> float:
-    error = float((original - protected).square_().mean())
-    return float("inf") if error == 0 else float(-10 * torch.log10(torch.tensor(error)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ import torch
 from torch import Tensor
 
 from decontext.attention import resolve_blocks
-from decontext.editors import Editor, load_editor
+from decontext.editors import Editor, Prompt, load_editor
 from decontext.errors import InputError
-from decontext.images import Photo, levels, load_photo
+from decontext.images import Photo, levels, read_pixels
 from decontext.prompts import HELD_OUT
 from decontext.settings import LEVELS
 
@@ -142,19 +143,25 @@ def verify(
         AttentionError: the editor's attention was not seen.
     """
     loaded = load_editor(editor) if isinstance(editor, str) else editor
-    after, before = _pixels(protected), _pixels(original)
+    after, before = read_pixels(protected), read_pixels(original)
     distance = levels(before, after)
     if not prompts or noises < 1:
         raise InputError("there must be an instruction and a noise to measure with.")
     numbers = resolve_blocks(blocks, loaded.info.double_blocks, loaded.info.single_blocks)
     strength = _usual_change(before, after)
     pictures = (before, after, _with_noise(before, strength, seed))
+
+    @lru_cache(maxsize=len(pictures))  # one instruction at a time, for all its noises
+    def encode(text: str, index: int) -> Prompt:
+        return loaded.encode_prompt(text, pictures[index])
+
     total, measurements = len(prompts) * noises * len(pictures), []
     for number in range(len(prompts) * noises):
         text, sigma = prompts[number // noises], SIGMAS[number % len(SIGMAS)]
         found = []
-        for picture in pictures:
-            found.append(_proportion(loaded, picture, text, sigma, numbers, seed + number))
+        for index, picture in enumerate(pictures):
+            prompt = encode(text, index)
+            found.append(_proportion(loaded, picture, prompt, sigma, numbers, seed + number))
             if on_measure is not None:
                 on_measure(len(pictures) * number + len(found), total)
         measurements.append(Measurement(text, sigma, *found))
@@ -162,13 +169,12 @@ def verify(
 
 
 def _proportion(
-    editor: Editor, picture: Tensor, text: str, sigma: float, blocks: Sequence[int], seed: int
+    editor: Editor, picture: Tensor, prompt: Prompt, sigma: float, blocks: Sequence[int], seed: int
 ) -> float:
     generator = torch.Generator().manual_seed(SEED_OFFSET + seed)
     size = editor.working_size(picture.shape[-1], picture.shape[-2])
     with torch.no_grad():
         noise = editor.draw_noise(size, generator)
-        prompt = editor.encode_prompt(text, picture)
         return float(editor.attend(picture, prompt, sigma, noise, blocks).mean())
 
 
@@ -184,9 +190,3 @@ def _with_noise(picture: Tensor, strength: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(SEED_OFFSET + seed)
     signs = torch.randint(0, 2, picture.shape, generator=generator, dtype=torch.float32)
     return signs.mul_(2).sub_(1).mul_(strength / LEVELS).add_(picture).clamp_(0, 1)
-
-
-def _pixels(photo: Photo | str | Path | Tensor) -> Tensor:
-    if isinstance(photo, str | Path):
-        photo = load_photo(photo)
-    return photo.pixels if isinstance(photo, Photo) else photo

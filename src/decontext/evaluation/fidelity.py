@@ -1,13 +1,11 @@
 """How much the protected photo differs from the original, to an eye and to a ruler."""
 
-import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from decontext.errors import InputError
-from decontext.images import levels, to_array
+from decontext.images import levels, psnr, to_array
 
 
 @dataclass(frozen=True)
@@ -36,12 +34,6 @@ def compare(original: Tensor, protected: Tensor) -> Fidelity:
         psnr=psnr(original, protected),
         ssim=ssim(original, protected),
     )
-
-
-def psnr(original: Tensor, protected: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of pictures in [0, 1]; infinite when they are equal."""
-    error = torch.mean((original - protected) ** 2, dtype=torch.float64).item()
-    return -10 * math.log10(error) if error > 0 else math.inf
 
 
 def ssim(original: Tensor, protected: Tensor) -> float:
