@@ -1,0 +1,90 @@
+"""`decontext protect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from decontext.cli._options import (
+    BlocksOption,
+    DebugOption,
+    DeviceOption,
+    EditorOption,
+    EpsilonOption,
+    ForceOption,
+    JsonOption,
+    PrecisionOption,
+    QuietOption,
+    SeedOption,
+    StepsOption,
+    WeightsOption,
+    open_editor,
+    read_settings,
+    require_editor,
+)
+from decontext.terminal import Terminal
+
+if TYPE_CHECKING:
+    from decontext.pgd import Step
+
+
+def protect(
+    photo: Annotated[Path, typer.Argument(help="The photo.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Default: NAME.protected.EXT beside the photo."),
+    ] = None,
+    editor: EditorOption = None,
+    epsilon: EpsilonOption = None,
+    steps: StepsOption = None,
+    step_size: Annotated[
+        str | None, typer.Option("--step-size", help="Change per step, written like --epsilon.")
+    ] = None,
+    blocks: BlocksOption = None,
+    seed: SeedOption = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="REPORT", help="Take the settings of an earlier report."),
+    ] = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Protect a photo against an editor, and measure the saved file.
+
+    Exit code 0: protected. 1: it failed, nothing was written. 2: your input.
+    """
+    terminal = Terminal(as_json=as_json, quiet=quiet)
+    require_editor(editor)
+    settings = read_settings(
+        config, epsilon=epsilon, step_size=step_size, steps=steps, blocks=blocks, seed=seed
+    )
+    from decontext.images import load_photo
+    from decontext.protect import check_targets, default_output
+    from decontext.protect import protect as protect_photo
+
+    # Before the weights are loaded, which may take minutes.
+    source, target = load_photo(photo), output or default_output(photo)
+    check_targets(source, target, force=force)
+    chosen = open_editor(terminal, editor, weights, device, precision)
+    with terminal.progress("protecting") as draw:
+        result = protect_photo(
+            source,
+            chosen,
+            output=target,
+            settings=settings,
+            force=force,
+            on_step=lambda step: draw(step.index, step.steps, _describe_step(step)),
+            on_measure=lambda done, total: draw(done, total, "measuring the saved file"),
+        )
+    terminal.show_protection(result)
+
+
+def _describe_step(step: Step) -> str:
+    return f"context proportion {step.start_value:.3f}, now {step.value:.3f}"

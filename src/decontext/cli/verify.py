@@ -1,0 +1,62 @@
+"""`decontext verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from decontext.cli._options import (
+    BlocksOption,
+    DebugOption,
+    DeviceOption,
+    EditorOption,
+    JsonOption,
+    PrecisionOption,
+    QuietOption,
+    SeedOption,
+    WeightsOption,
+    open_editor,
+    require_editor,
+)
+from decontext.terminal import Terminal
+
+
+def verify(
+    protected: Annotated[Path, typer.Argument(help="The protected photo.", show_default=False)],
+    original: Annotated[
+        Path, typer.Option("--original", help="The photo before.", show_default=False)
+    ],
+    editor: EditorOption = None,
+    blocks: BlocksOption = None,
+    seed: SeedOption = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Measure whether a photo is protected against an editor.
+
+    Exit code 0: it is. 1: it is not. 2: your input.
+    """
+    terminal = Terminal(as_json=as_json, quiet=quiet)
+    require_editor(editor)
+    from decontext.images import load_photo
+    from decontext.verify import verify as verify_photo
+
+    after, before = load_photo(protected), load_photo(original)
+    chosen = open_editor(terminal, editor, weights, device, precision)
+    with terminal.progress("measuring") as draw:
+        verification = verify_photo(
+            after,
+            before,
+            chosen,
+            blocks=blocks or "all",
+            seed=seed or 0,
+            on_measure=lambda done, total: draw(done, total, ""),
+        )
+    terminal.show_verification(verification)
+    return 0 if verification.protected else 1
