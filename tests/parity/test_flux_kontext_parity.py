@@ -23,6 +23,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from decontext.editors import Prompt
+from decontext.editors._flux_family import pack
 from decontext.editors.flux_kontext import FluxKontextEditor
 
 FOLDER = Path(os.environ.get("DECONTEXT_PARITY") or Path(__file__).parent / "data")
@@ -146,7 +147,7 @@ def test_flux_kontext_parity_of_prediction(original: Original) -> None:
         velocity = original.editor.predict(
             (original.pixels + 1) / 2, original.prompt, original.config["timestep"] / 1000, noise
         )
-    tokens = original.editor._pack(velocity)
+    tokens = pack(velocity)
     expected = original.tensors["outputs.prediction"][:, : tokens.shape[1]]
     assert (tokens - expected).norm() / expected.norm() < 1e-4
 

@@ -17,13 +17,11 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
-from decontext.attention import SequenceLayout, checkpointed, measure
+from decontext.attention import SequenceLayout, measure
+from decontext.editors import _flux_family as family
 from decontext.editors._base import EditorInfo, OnEditStep, Prompt
 from decontext.editors._loading import choose_device, choose_dtype, load_parts
-from decontext.errors import InputError
-from decontext.resampling import resize
 
 INFO = EditorInfo(
     name="flux-kontext",
@@ -39,8 +37,8 @@ DEFAULT_GUIDANCE = 3.5
 DEFAULT_STEPS = 28
 MEGAPIXEL_SAMPLE_SIZE = 1024
 MINIMUM_SIDE = 48
-CHECKPOINT_FROM = 1_000_000_000
-"""Transformers of this many parameters and more run under gradient checkpointing."""
+CONTEXT_SHIFT = (1, 0, 0)
+"""From the position of a target token to that of the photo's token at the same place."""
 
 
 def load(
@@ -111,26 +109,15 @@ class FluxKontextEditor:
         self._transformer = pipeline.transformer
         self._vae = pipeline.vae
         self._default_steps = default_steps
-        self._multiple = 2 * pipeline.vae_scale_factor
-        self._position_ids: dict[tuple[int, int, int, int], Tensor] = {}
+        self._multiple = family.token_side(pipeline.vae)
         self.info = replace(
             info,
             double_blocks=self._transformer.config.num_layers,
             single_blocks=self._transformer.config.num_single_layers,
         )
-        for part in pipeline.components.values():
-            if isinstance(part, torch.nn.Module):
-                part.requires_grad_(False).eval()
+        family.freeze(pipeline.components.values())
         pipeline.set_progress_bar_config(disable=True)
-        _force_native_attention(self._transformer)
-        if checkpointing is None:
-            count = sum(weight.numel() for weight in self._transformer.parameters())
-            checkpointing = count >= CHECKPOINT_FROM
-        self._checkpointing = checkpointing
-        if checkpointing:
-            self._transformer.enable_gradient_checkpointing(
-                gradient_checkpointing_func=checkpointed
-            )
+        self._checkpointing = family.prepare_transformer(self._transformer, checkpointing)
 
     @property
     def device(self) -> torch.device:
@@ -172,7 +159,9 @@ class FluxKontextEditor:
         del image
         with _quiet_about_length():
             embeddings, pooled, ids = self._pipeline.encode_prompt(
-                prompt=_checked_prompt(text), prompt_2=None, max_sequence_length=self._text_length
+                prompt=family.checked_prompt(text),
+                prompt_2=None,
+                max_sequence_length=self._text_length,
             )
         dtype = self._transformer.dtype
         tensors = {"embeddings": embeddings.to(dtype), "pooled": pooled.to(dtype), "ids": ids}
@@ -181,12 +170,10 @@ class FluxKontextEditor:
     def draw_noise(self, size: tuple[int, int], generator: torch.Generator) -> Tensor:
         """Pure-noise target latents, float32 `(1, channels, height / 8, width / 8)`.
 
-        `size` is a working size. Drawn on the generator's device: the same seed gives the same
-        noise on every machine.
+        `size` is a working size; the same seed gives the same noise on every machine.
         """
-        width, height = (side // self._multiple * 2 for side in size)
-        shape = (1, self._transformer.config.in_channels // 4, height, width)
-        noise = torch.randn(shape, generator=generator, device=generator.device)
+        channels = self._transformer.config.in_channels // 4
+        noise = family.draw_noise(size, generator, channels=channels, multiple=self._multiple)
         return noise.to(self.device)
 
     def encode_image(self, image: Tensor) -> Tensor:
@@ -195,17 +182,8 @@ class FluxKontextEditor:
         `image` is `(1, 3, height, width)` in [0, 1] at any size; it is brought to the working size
         like Pillow's Lanczos does it, in float32.
         """
-        height, width = image.shape[-2:]
-        size = self.working_size(width, height)
-        pixels = image.to(self.device, torch.float32)
-        if size != (width, height):
-            pixels = resize(pixels, size)
-        if self._checkpointing and torch.is_grad_enabled():
-            latents: Tensor = checkpoint(
-                self._encode_pixels, pixels, use_reentrant=False, preserve_rng_state=False
-            )
-            return latents
-        return self._encode_pixels(pixels)
+        size = self.working_size(image.shape[-1], image.shape[-2])
+        return family.encode_image(self._vae, image, size, checkpointing=self._checkpointing)
 
     def attend(
         self,
@@ -225,12 +203,8 @@ class FluxKontextEditor:
     def predict(self, image: Tensor, prompt: Prompt, sigma: float, noisy: Tensor) -> Tensor:
         """Velocity at the noisy target latents, of their shape, float32, differentiable."""
         run, layout = self._prepare_pass(image, prompt, sigma, noisy)
-        factor = self._pipeline.vae_scale_factor
-        height, width = (side * factor for side in noisy.shape[-2:])
-        velocity: Tensor = self._pipeline._unpack_latents(
-            run()[:, : layout.target], height, width, factor
-        )
-        return velocity.float()
+        velocity = run()[:, : layout.target]
+        return family.unpack(velocity, *noisy.shape[-2:]).float()
 
     def edit(
         self,
@@ -250,8 +224,8 @@ class FluxKontextEditor:
         Raises:
             InputError: the instruction is empty.
         """
-        text = _checked_prompt(prompt)
-        photo = _to_pillow(image)
+        text = family.checked_prompt(prompt)
+        photo = family.to_pillow(image)
         width, height = self.working_size(*photo.size)
         total = steps or self._default_steps
 
@@ -281,25 +255,19 @@ class FluxKontextEditor:
         """Number of text tokens of a pass: always padded to the same, as in an ordinary edit."""
         return min(512, int(self._pipeline.tokenizer_2.model_max_length))
 
-    def _encode_pixels(self, pixels: Tensor) -> Tensor:
-        latents: Tensor = self._pipeline._encode_vae_image(
-            (2 * pixels - 1).to(self._vae.dtype), generator=None
-        )
-        return latents
-
     def _prepare_pass(
         self, image: Tensor, prompt: Prompt, sigma: float, target: Tensor
     ) -> tuple[Callable[[], Tensor], SequenceLayout]:
         """One call of the transformer, ready to run, and where its tokens lie."""
         dtype, device = self._transformer.dtype, self.device
         context = self.encode_image(image)
-        tokens = [self._pack(latents.to(device, dtype)) for latents in (target, context)]
+        tokens = [family.pack(latents.to(device, dtype)) for latents in (target, context)]
         text = prompt.tensors
         layout = SequenceLayout(text["embeddings"].shape[1], tokens[0].shape[1], tokens[1].shape[1])
         guidance = None
         if self._transformer.config.guidance_embeds:
             guidance = torch.full((1,), DEFAULT_GUIDANCE, device=device)
-        ids = self._ids(target, context)
+        ids = family.position_ids(target, context, shift=CONTEXT_SHIFT, like=tokens[0])
 
         def run() -> Tensor:
             output: Tensor = self._transformer(
@@ -316,38 +284,6 @@ class FluxKontextEditor:
 
         return run, layout
 
-    def _pack(self, latents: Tensor) -> Tensor:
-        """Latents `(1, channels, h, w)` to tokens of two by two: `(1, h * w / 4, 4 * channels)`."""
-        batch, channels, height, width = latents.shape
-        tokens: Tensor = self._pipeline._pack_latents(latents, batch, channels, height, width)
-        return tokens
-
-    def _ids(self, target: Tensor, context: Tensor) -> Tensor:
-        """Position ids of target and context tokens, `(tokens, 3)`; made once for each size."""
-        sizes = (*target.shape[-2:], *context.shape[-2:])
-        if sizes not in self._position_ids:
-            first, second = (
-                self._pipeline._prepare_latent_image_ids(
-                    1,
-                    latents.shape[-2] // 2,
-                    latents.shape[-1] // 2,
-                    self.device,
-                    self._transformer.dtype,
-                )
-                for latents in (target, context)
-            )
-            second[..., 0] = 1
-            self._position_ids[sizes] = torch.cat([first, second], dim=0)
-        return self._position_ids[sizes]
-
-
-def _force_native_attention(transformer: Any) -> None:
-    """Make every block call torch's own attention, the one that the probe sees."""
-    from diffusers.models.attention_dispatch import AttentionBackendName
-
-    for processor in transformer.attn_processors.values():
-        processor._attention_backend = AttentionBackendName.NATIVE
-
 
 @contextmanager
 def _quiet_about_length() -> Iterator[None]:
@@ -359,15 +295,3 @@ def _quiet_about_length() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _checked_prompt(text: str) -> str:
-    if not text.strip():
-        raise InputError("the instruction is empty; it must say what to edit")
-    return text
-
-
-def _to_pillow(image: Tensor) -> Image.Image:
-    """`(1, 3, height, width)` in [0, 1], rounded to nearest, as a Pillow picture."""
-    levels = (image.detach()[0].clamp(0, 1) * 255).round().to(torch.uint8)
-    return Image.fromarray(levels.permute(1, 2, 0).cpu().numpy())
