@@ -119,3 +119,11 @@ def test_page_holds_its_pictures_and_escapes_what_it_is_told() -> None:
     assert "<th>a</th>" in page
     assert "<td>2</td>" in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_plots_are_wide_and_pictures_are_not() -> None:
+    image = torch.zeros(1, 3, 2, 2)
+    rows = [[Figure(image, "a plot", wide=True), Figure(image, "a picture")]]
+    page = build_page("t", "s", [Section("one", rows=rows)])
+    assert page.count('<figure class="wide">') == 1
+    assert page.count("<figure>") == 1

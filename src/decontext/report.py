@@ -133,10 +133,11 @@ def _versions() -> dict[str, str]:
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A picture `(1, 3, height, width)` in [0, 1] with its caption."""
+    """A picture `(1, 3, height, width)` in [0, 1] with its caption; plots are `wide`."""
 
     image: Tensor = field(repr=False)
     caption: str
+    wide: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +157,7 @@ PAGE = """<!doctype html>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 .row { display: flex; flex-wrap: wrap; gap: 0.8rem; margin: 0.8rem 0; }
 figure { margin: 0; width: 10.5rem; } figure img { width: 100%; image-rendering: auto; }
+figure.wide { width: 34rem; max-width: 100%; }
 figcaption { font-size: 0.8rem; } table { border-collapse: collapse; margin: 1rem 0; }
 td, th { padding: 0.25rem 0.8rem; border-bottom: 1px solid #8884; text-align: left; }
 .note { border-left: 4px solid #c60; padding: 0.3rem 0.8rem; }
@@ -165,7 +167,8 @@ td, th { padding: 0.25rem 0.8rem; border-bottom: 1px solid #8884; text-align: le
 {% if section.table %}<table>{% for row in section.table %}<tr>{% for cell in row -%}
 {% if row is sameas section.table[0] %}<th>{{ cell }}</th>
 {%- else %}<td>{{ cell }}</td>{% endif %}{% endfor %}</tr>{% endfor %}</table>{% endif %}
-{% for row in section.rows %}<div class="row">{% for figure in row %}<figure>
+{% for row in section.rows %}<div class="row">{% for figure in row %}<figure
+{%- if figure.wide %} class="wide"{% endif %}>
 <img src="{{ uri(figure.image) }}" alt="{{ figure.caption }}">
 <figcaption>{{ figure.caption }}</figcaption></figure>{% endfor %}</div>{% endfor %}
 </section>{% endfor %}</body></html>
