@@ -11,17 +11,24 @@ import pytest
 import tiny_models
 import torch
 from PIL import Image
+from torch import Tensor
 
 import decontext
 from decontext import Result
 from decontext.errors import InputError, NotProtectedError
 from decontext.images import levels, load_photo, read_pixels
 from decontext.portraits import ASTRONAUT
-from decontext.protect import default_output, protect_steps
+from decontext.protect import _drain, default_output, protect_steps, saved_as
 from decontext.report import settings_from_report
 
 # Random weights hardly look at the content: a strong budget on one block still moves them.
-STRONG = {"epsilon": 64 / 255, "steps": 20, "blocks": "double:0", "verify_prompts": 3}
+STRONG = {
+    "epsilon": 64 / 255,
+    "steps": 20,
+    "blocks": "double:0",
+    "robust": "off",
+    "verify_prompts": 3,
+}
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +95,34 @@ def test_another_seed_gives_another_photo(protected: Result, editor: Any, tmp_pa
     photo = protected.path.with_name("me.png")
     other = decontext.protect(photo, editor, output=tmp_path / "b.png", seed=7, **STRONG)
     assert not torch.equal(other.image, protected.image)
+
+
+@pytest.mark.parametrize("level", ["jpeg", "web", "strong"])
+def test_robust_run_keeps_budget_and_repeats_itself(
+    editor: Any, tmp_path: Path, level: Any
+) -> None:
+    photo = load_photo(_save_photo(tmp_path / "me.png", size=(160, 120)))
+    settings = decontext.ProtectSettings(**{**STRONG, "robust": level, "steps": 4})
+    pictures = [_drain(protect_steps(photo, editor, settings), None) for _ in range(2)]
+    assert torch.equal(*pictures)
+    assert 0 < levels(photo.pixels, pictures[0]) <= 64
+
+
+def test_photo_saved_as_jpeg_is_optimised_through_its_encoder(editor: Any, tmp_path: Path) -> None:
+    photo = load_photo(_save_photo(tmp_path / "me.png"))
+    settings = decontext.ProtectSettings(**{**STRONG, "steps": 3})
+    seen = []
+
+    def saving(image: Tensor) -> Tensor:
+        seen.append(image)
+        return saved_as(tmp_path / "me.jpg", 60)(image)
+
+    coarse = _drain(protect_steps(photo, editor, settings, saving=saving), None)
+    assert len(seen) == 3 + 2  # each step, and the check at the start and at the end
+    plain = _drain(protect_steps(photo, editor, settings), None)
+    assert not torch.equal(coarse, plain)
+    assert saved_as(tmp_path / "me.jpeg").name == "jpeg444-95"
+    assert saved_as(tmp_path / "me.webp").name == "none"
 
 
 @pytest.mark.parametrize("size", [(72, 57), (33, 120)])

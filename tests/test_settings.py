@@ -57,6 +57,7 @@ def test_levels_and_fractions_mean_the_same(level: int) -> None:
         ({"blocks": " "}, "blocks"),
         ({"schedule": "fast"}, "one of constant, linear, cosine"),
         ({"objective": "magic"}, "one of context-proportion"),
+        ({"robust": "very"}, "robust is 'very'; it must be one of off, jpeg, web, strong"),
         ({"seed": -1}, "seed is -1"),
         ({"verify_noises": 0}, "verify_noises is 0"),
     ],

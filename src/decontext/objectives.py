@@ -14,6 +14,7 @@ from torch import Tensor
 from decontext.attention import resolve_blocks
 from decontext.editors import Editor, Prompt
 from decontext.prompts import OPTIMISE
+from decontext.resampling import resize
 from decontext.settings import ProtectSettings
 
 Objective = Callable[[Tensor, torch.Generator], Tensor]
@@ -78,13 +79,12 @@ def context_proportion(
     Source: arXiv 2512.16625, eq. 8 (minimising r is maximising 1 - r) and eq. 11.
     """
     encode = _cached_encoder(editor, photo)
-    size = editor.working_size(photo.shape[-1], photo.shape[-2])
 
     def objective(image: Tensor, generator: torch.Generator) -> Tensor:
         def draw() -> Tensor:
             prompt = encode(_draw_prompt(prompts, generator))
             sigma = _draw_sigma(sigma_range, generator)
-            noise = editor.draw_noise(size, generator)
+            noise = editor.draw_noise(_working_size(editor, image), generator)
             return editor.attend(image, prompt, sigma, noise, blocks).mean()
 
         return _mean(draw, samples)
@@ -108,15 +108,14 @@ def flow_matching(
     Source: Diff-PGD as compared with in arXiv 2512.16625, table 1.
     """
     encode = _cached_encoder(editor, photo)
-    size = editor.working_size(photo.shape[-1], photo.shape[-2])
-    with torch.no_grad():
-        clean = editor.encode_image(photo).float()
+    encode_photo = _cached_latents(editor, photo)
 
     def objective(image: Tensor, generator: torch.Generator) -> Tensor:
         def draw() -> Tensor:
             prompt = encode(_draw_prompt(prompts, generator))
             sigma = _draw_sigma(sigma_range, generator)
-            noise = editor.draw_noise(size, generator).float()
+            size = _working_size(editor, image)
+            clean, noise = encode_photo(size), editor.draw_noise(size, generator).float()
             velocity = editor.predict(image, prompt, sigma, torch.lerp(clean, noise, sigma))
             return -(velocity.float() - (noise - clean)).square().mean()
 
@@ -132,11 +131,11 @@ def encoder(editor: Editor, photo: Tensor) -> Objective:
 
     Source: the encoder attack of PhotoGuard, arXiv 2302.06588, section 4.1, untargeted.
     """
-    with torch.no_grad():
-        before = editor.encode_image(photo).float()
+    encode_photo = _cached_latents(editor, photo)
 
     def objective(image: Tensor, generator: torch.Generator) -> Tensor:
         del generator
+        before = encode_photo(_working_size(editor, image))
         return -(editor.encode_image(image).float() - before).square().mean()
 
     return objective
@@ -145,6 +144,23 @@ def encoder(editor: Editor, photo: Tensor) -> Objective:
 def _cached_encoder(editor: Editor, photo: Tensor) -> Callable[[str], Prompt]:
     """Encodes each instruction once, when it is first drawn."""
     return cache(lambda text: editor.encode_prompt(text, photo))
+
+
+def _cached_latents(editor: Editor, photo: Tensor) -> Callable[[tuple[int, int]], Tensor]:
+    """The original's latents, float32, at a working size; a cut-off edge can change that size."""
+
+    @cache
+    def encode(size: tuple[int, int]) -> Tensor:
+        with torch.no_grad():
+            if _working_size(editor, photo) == size:
+                return editor.encode_image(photo).float()
+            return editor.encode_image(resize(photo, size)).float()
+
+    return encode
+
+
+def _working_size(editor: Editor, image: Tensor) -> tuple[int, int]:
+    return editor.working_size(image.shape[-1], image.shape[-2])
 
 
 def _draw_prompt(prompts: Sequence[str], generator: torch.Generator) -> str:

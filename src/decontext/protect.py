@@ -1,8 +1,9 @@
 """START HERE: the whole method, top to bottom.
 
 A photo goes in. The perturbation lives at the photo's own size; the editor sees it through its own
-resize. Sign-gradient descent lowers the part of attention that the picture being generated pays to
-the photo, for random instructions, noises and high noise levels, within an L-infinity budget. The
+resize, and in most steps after what sites do to photos. Sign-gradient descent lowers the part of
+attention that the picture being generated pays to the photo, for random instructions, noises and
+high noise levels, within an L-infinity budget. The
 result is rounded inside the budget, saved under a temporary name, read again, measured with
 instructions and noises that were not optimised on, and only then given its name.
 """
@@ -21,17 +22,26 @@ from torch import Tensor
 from decontext.editors import Editor, load_editor
 from decontext.errors import InputError, NotProtectedError
 from decontext.files import check_writable
-from decontext.images import Photo, check_output, load_photo, psnr, quantise, save_photo
+from decontext.images import (
+    JPEG_QUALITY,
+    Photo,
+    check_output,
+    load_photo,
+    psnr,
+    quantise,
+    save_photo,
+)
 from decontext.objectives import build_objective
 from decontext.pgd import Step, descend
 from decontext.prompts import HELD_OUT
 from decontext.report import build_report, report_path, write_report
 from decontext.settings import ProtectSettings
+from decontext.transforms import Transform, draw_chain, fixed_chains, parse_transform
 from decontext.verify import OnMeasure, Verification, verify
 
 OnStep = Callable[[Step], None]
-CHECK_DRAWS = 4  # fixed draws by which steps are compared
-CHECK_SEED = 20_251_216
+CHECK_SEED = 20_251_216  # of the fixed draws by which steps are compared
+AS_IT_IS = parse_transform("none")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,22 +64,36 @@ class Result:
 
 
 def protect_steps(
-    photo: Photo, editor: Editor, settings: ProtectSettings
+    photo: Photo,
+    editor: Editor,
+    settings: ProtectSettings,
+    *,
+    saving: Callable[[Tensor], Tensor] = AS_IT_IS,
 ) -> Generator[Step, None, Tensor]:
     """Optimise the perturbation; yields each step and returns the protected picture.
 
     The picture is `(1, 3, height, width)`, whole 8-bit levels, within the budget. Close the
-    generator to cancel.
+    generator to cancel. `saving` is what the file format will do to it, see `saved_as`.
 
     Source: arXiv 2512.16625, section 3, with the differences that `pgd` and `settings` name.
     """
     original = photo.pixels
     objective = build_objective(editor, original, settings)
-    fixed = build_objective(editor, original, settings, samples=CHECK_DRAWS)
+    single = build_objective(editor, original, settings, samples=1)
     generator = torch.Generator().manual_seed(settings.seed)
+
+    def expect(image: Tensor) -> Tensor:
+        chain = draw_chain(settings.robust, photo.size, generator)
+        return objective(chain(saving(image), generator), generator)
+
+    def check(image: Tensor) -> Tensor:
+        draws, saved = torch.Generator().manual_seed(CHECK_SEED), saving(image)
+        chains = fixed_chains(settings.robust, photo.size)
+        return torch.stack([single(chain(saved, draws), draws) for chain in chains]).mean()
+
     best = original
     for step in descend(
-        lambda image: objective(image, generator),
+        expect,
         original,
         epsilon=settings.epsilon,
         steps=settings.steps,
@@ -79,7 +103,7 @@ def protect_steps(
         random_start=settings.random_start,
         generator=generator,
         shared_channels=photo.is_grey,
-        check=lambda image: fixed(image, torch.Generator().manual_seed(CHECK_SEED)),
+        check=check,
     ):
         best = step.best
         yield step
@@ -122,7 +146,8 @@ def protect(
     target = Path(output) if output is not None else default_output(photo.path)
     check_targets(photo, target, force=force)
     loaded = load_editor(editor) if isinstance(editor, str) else editor
-    image = _drain(protect_steps(photo, loaded, settings), on_step)
+    saving = saved_as(target, quality)
+    image = _drain(protect_steps(photo, loaded, settings, saving=saving), on_step)
     temporary = target.with_name(f".{target.stem}.{time.time_ns():x}{target.suffix}")
     try:
         save_photo(image, photo, temporary, quality=quality)
@@ -162,6 +187,13 @@ def protect(
 def default_output(photo: Path) -> Path:
     """`NAME.protected.EXT` beside the photo."""
     return photo.with_name(f"{photo.stem}.protected{photo.suffix}")
+
+
+def saved_as(path: Path, quality: int | None = None) -> Transform:
+    """What saving to this file does to a picture: JPEG, in full colour, or nothing."""
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        return parse_transform(f"jpeg444-{JPEG_QUALITY if quality is None else quality}")
+    return AS_IT_IS
 
 
 def check_targets(photo: Photo, target: Path, *, force: bool) -> None:

@@ -14,6 +14,7 @@ from decontext.errors import InputError
 
 Schedule = Literal["constant", "linear", "cosine"]
 ObjectiveName = Literal["context-proportion", "flow-matching", "encoder"]
+RobustLevel = Literal["off", "jpeg", "web", "strong"]
 
 LEVELS = 255
 MAXIMUM_SEED = 2**63 - 1
@@ -40,6 +41,10 @@ class ProtectSettings:
             with commas. Paper: single 0-25 of FLUX's 38, which is "paper".
         samples_per_step: draws of prompt, noise and sigma that a step's gradient is the mean of.
         objective: what is minimised; the two others are baselines to compare with.
+        robust: what is done to the photo, at random in each step, before the editor sees it, so
+            that the protection outlasts it: "off" nothing, "jpeg" JPEG 50 to 95, "web" what sites
+            do (JPEG, reducing, cutting a little off), "strong" more of it, and mirroring, blur
+            and noise. The exact odds are those of `transforms.draw_chain`. Not in the paper.
         seed: of everything random, 0 to 2^63 - 1. The same seed gives the same photo on the same
             machine with the same versions.
         verify_prompts: instructions, not optimised on, that the saved file is measured with.
@@ -60,6 +65,7 @@ class ProtectSettings:
     blocks: str = "all"
     samples_per_step: int = 1
     objective: ObjectiveName = "context-proportion"
+    robust: RobustLevel = "web"
     seed: int = 0
     verify_prompts: int = 12
     verify_noises: int = 2
@@ -73,6 +79,7 @@ class ProtectSettings:
         _check_sigma_range(self.sigma_range)
         _check_choice("schedule", self.schedule, get_args(Schedule))
         _check_choice("objective", self.objective, get_args(ObjectiveName))
+        _check_choice("robust", self.robust, get_args(RobustLevel))
         for name in ("steps", "samples_per_step", "verify_prompts", "verify_noises"):
             _check_count(name, getattr(self, name), 1)
         _check_count("seed", self.seed, 0, MAXIMUM_SEED)

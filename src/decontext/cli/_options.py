@@ -40,6 +40,14 @@ BlocksOption = Annotated[
     str | None,
     typer.Option("--blocks", help="Attention blocks: all, paper, double:0-18, single:3, ..."),
 ]
+RobustOption = Annotated[
+    str | None,
+    typer.Option(
+        "--robust",
+        metavar="LEVEL",
+        help="What it is to outlast: off, jpeg, web (default: JPEG, reducing, cropping), strong.",
+    ),
+]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Same seed, same result.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]

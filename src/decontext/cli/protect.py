@@ -17,6 +17,7 @@ from decontext.cli._options import (
     JsonOption,
     PrecisionOption,
     QuietOption,
+    RobustOption,
     SeedOption,
     StepsOption,
     WeightsOption,
@@ -43,6 +44,7 @@ def protect(
         str | None, typer.Option("--step-size", help="Change per step, written like --epsilon.")
     ] = None,
     blocks: BlocksOption = None,
+    robust: RobustOption = None,
     seed: SeedOption = None,
     config: Annotated[
         Path | None,
@@ -63,7 +65,13 @@ def protect(
     terminal = Terminal(as_json=as_json, quiet=quiet)
     require_editor(editor)
     settings = read_settings(
-        config, epsilon=epsilon, step_size=step_size, steps=steps, blocks=blocks, seed=seed
+        config,
+        epsilon=epsilon,
+        step_size=step_size,
+        steps=steps,
+        blocks=blocks,
+        robust=robust,
+        seed=seed,
     )
     from decontext.images import load_photo
     from decontext.protect import check_targets, default_output
