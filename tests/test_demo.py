@@ -55,18 +55,20 @@ def test_demo_writes_page_protected_portrait_and_report(demonstration: demo.Demo
 
 def test_page_holds_every_picture_and_loads_nothing(demonstration: demo.Demonstration) -> None:
     page = demonstration.page.read_text(encoding="utf-8")
-    assert page.count('src="data:image/png;base64,') == 2 + 2 * 2
+    assert page.count('src="data:image/png;base64,') == 3 + 3 * 2
     assert "http" not in page
     assert "demonstration editor" in page
     assert "make it &lt;b&gt;bold&lt;/b&gt;" in page
 
 
-def test_numbers_are_plain_values_and_have_both_similarities(
+def test_numbers_are_plain_values_and_have_every_similarity(
     demonstration: demo.Demonstration,
 ) -> None:
     (portrait,) = json.loads(json.dumps(demonstration.to_dict(), allow_nan=False))["portraits"]
     assert [edit["instruction"] for edit in portrait["edits"]] == ["smile", "make it <b>bold</b>"]
-    assert {"similarity_original", "similarity_protected"} <= set(portrait["edits"][0])
+    assert {"similarity_original", "similarity_noisy", "similarity_protected"} <= set(
+        portrait["edits"][0]
+    )
     assert portrait["report"]["verification"]["protected"] is True
 
 
@@ -75,14 +77,26 @@ def test_summary_counts_the_edits_that_show_the_same_person(
 ) -> None:
     (exhibit,) = demonstration.exhibits
     edits = [
-        replace(exhibit.edits[0], similarity_original=0.7, similarity_protected=0.1),
-        replace(exhibit.edits[1], similarity_original=0.4, similarity_protected=None),
+        replace(
+            exhibit.edits[0],
+            similarity_original=0.7,
+            similarity_noisy=0.6,
+            similarity_protected=0.1,
+        ),
+        replace(
+            exhibit.edits[1],
+            similarity_original=0.4,
+            similarity_noisy=0.2,
+            similarity_protected=None,
+        ),
     ]
     measured = replace(
         demonstration, exhibits=(replace(exhibit, edits=tuple(edits)),), measured=True
     )
     text = " ".join(measured.summary())
-    assert "the same person in 2 of 2 edits of the original and in 0 of the protected copy" in text
+    assert (
+        "in 2 of 2 edits of the original, in 1 of the noisy and in 0 of the protected copy" in text
+    )
     assert demo.Edit.judge(0.7) == "0.70 the same person"
     assert demo.Edit.judge(0.1) == "0.10 somebody else"
     assert demo.Edit.judge(None) == "no face found"
@@ -104,7 +118,7 @@ def test_without_the_extra_there_are_pictures_and_no_numbers(
     assert result.measured is False
     assert "pip install 'decontext[eval]'" in " ".join(result.summary())
     assert "no face found" not in result.page.read_text(encoding="utf-8")
-    assert told[-1][0] < told[-1][1] == SETTINGS.steps + 2
+    assert told[-1][0] < told[-1][1] == SETTINGS.steps + 3
 
 
 def test_an_earlier_demonstration_is_kept_without_force(

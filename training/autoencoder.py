@@ -6,6 +6,7 @@ so that an interrupted run and an uninterrupted one see the same pictures.
 
     python -m training.autoencoder --people WORK/people --out WORK/autoencoder.pt --steps 4000
     python -m training.autoencoder ... --decoder-only --steps 6000    # encoder frozen, go on
+    python -m training.autoencoder ... --start-from src/decontext/editors/kontext_mini_weights/vae
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
@@ -41,6 +43,7 @@ CONFIG = {
 CROP = 64
 BATCH = 16
 PEOPLE_SHARE, PHOTO_SHARE = 0.62, 0.28  # the rest is procedural
+SMALL_SHARE = 0.5  # of the people
 LATENT_NOISE = 0.05  # the transformer's output is never exact: the decoder must bear that
 
 
@@ -58,10 +61,16 @@ class Crops:
             if rng.random() < 0.3:
                 contrast, shift = rng.uniform(0.6, 1.4), rng.uniform(-0.2, 0.2, 3)
                 picture = np.clip((picture - 0.5) * contrast + 0.5 + shift, 0, 1)
-            return picture
+            return self._shrink(picture, rng) if rng.random() < SMALL_SHARE else picture
         if kind < PEOPLE_SHARE + PHOTO_SHARE:
             return self.photos[rng.integers(len(self.photos))].astype(np.float32) / 255
         return procedural(rng, 160)
+
+    @staticmethod
+    def _shrink(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The whole person smaller: in many photographs a face is 30 of 128 pixels wide."""
+        side = int(rng.integers(CROP + 4, 140))
+        return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
 
     def _crop(self, rng: np.random.Generator) -> np.ndarray:
         picture = self._picture(rng)
@@ -119,10 +128,12 @@ def train(args: argparse.Namespace) -> None:
         if state["decoder_only"] == args.decoder_only:
             optimiser.load_state_dict(state["optimiser"])
             start = state["step"]
+    elif args.start_from:
+        model.load_state_dict(AutoencoderKL.from_pretrained(args.start_from).state_dict())
     print("parameters", sum(p.numel() for p in model.parameters()), "from step", start, flush=True)
     began = time.time()
     for step in range(start, args.steps):
-        pictures = crops.batch(step + (10**6 if args.decoder_only else 0))
+        pictures = crops.batch(step + args.seed_offset + (10**6 if args.decoder_only else 0))
         pictures = pictures.contiguous(memory_format=torch.channels_last)
         noise = torch.Generator().manual_seed(step)
         with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
@@ -160,6 +171,10 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="checkpoint to write and go on from"
     )
+    parser.add_argument(
+        "--start-from", type=Path, help="exported autoencoder to begin a second round with"
+    )
+    parser.add_argument("--seed-offset", type=int, default=0, help="other crops in a second round")
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate")
     parser.add_argument("--threads", type=int, default=2)

@@ -1,4 +1,4 @@
-"""The whole thing on two portraits: protect, edit both versions, say who is shown, write a page.
+"""The whole thing on two portraits: protect, edit every version, say who is shown, write a page.
 
 It uses the engine as anyone would; what it does with the embedded editor, `flux-kontext` does too.
 Telling who is shown needs the extra `decontext[eval]`; without it there are pictures only.
@@ -24,6 +24,7 @@ from decontext.portraits import PORTRAITS
 from decontext.protect import Result, protect
 from decontext.report import DEMONSTRATION, Figure, Section, build_page
 from decontext.settings import ProtectSettings, describe_epsilon
+from decontext.verify import with_noise
 
 SETTINGS = ProtectSettings(epsilon=12.75 / 255)
 """The budget is that of the paper's FLUX code."""
@@ -43,7 +44,7 @@ OnProgress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """What the editor made of a portrait and of its protected copy, with the same seed.
+    """What the editor made of a portrait, of a noisy and of its protected copy, with one seed.
 
     The pictures are `(1, 3, height, width)` in [0, 1] at the editor's working size; similarities
     are cosines to the portrait, None where no face was found or nothing could look for one.
@@ -51,9 +52,16 @@ class Edit:
 
     instruction: str
     of_original: Tensor
+    of_noisy: Tensor
     of_protected: Tensor
     similarity_original: float | None = None
+    similarity_noisy: float | None = None
     similarity_protected: float | None = None
+
+    @property
+    def similarities(self) -> tuple[float | None, float | None, float | None]:
+        """To the portrait: of the edit of the original, the noisy and the protected copy."""
+        return self.similarity_original, self.similarity_noisy, self.similarity_protected
 
     @staticmethod
     def judge(value: float | None) -> str:
@@ -65,11 +73,12 @@ class Edit:
 
 @dataclass(frozen=True, eq=False)
 class Exhibit:
-    """One portrait, its protected copy, and the edits of both."""
+    """One portrait, its protected copy, one with as much random noise, and the edits of all."""
 
     name: str
     photo: Photo
     result: Result
+    noisy: Tensor
     edits: tuple[Edit, ...]
 
 
@@ -92,15 +101,13 @@ class Demonstration:
                 f"{found.protected_mean:.3f}, with random noise of the same size {found.random:.3f}"
             )
             if self.measured:
-                original, protected = (
+                original, noisy, protected = (
                     sum(value is not None and value >= THRESHOLD for value in values)
-                    for values in zip(
-                        *((e.similarity_original, e.similarity_protected) for e in exhibit.edits),
-                        strict=True,
-                    )
+                    for values in zip(*(edit.similarities for edit in exhibit.edits), strict=True)
                 )
                 line += f"; the same person in {original} of {len(exhibit.edits)} edits of the "
-                line += f"original and in {protected} of the protected copy"
+                line += f"original, in {noisy} of the noisy and in {protected} of the protected "
+                line += "copy"
             lines.append(line)
         if not self.measured:
             lines.append("who is shown was not measured: pip install 'decontext[eval]'")
@@ -108,14 +115,15 @@ class Demonstration:
 
     def table(self) -> tuple[tuple[str, ...], ...]:
         """Who every edit shows; the first row is the head."""
-        head = ("portrait", "instruction", "edit of the original", "edit of the protected copy")
+        head = (
+            "portrait",
+            "instruction",
+            "edit of the original",
+            "with random noise",
+            "of the protected copy",
+        )
         rows = (
-            (
-                exhibit.name,
-                edit.instruction,
-                edit.judge(edit.similarity_original),
-                edit.judge(edit.similarity_protected),
-            )
+            (exhibit.name, edit.instruction, *map(edit.judge, edit.similarities))
             for exhibit in self.exhibits
             for edit in exhibit.edits
         )
@@ -135,6 +143,7 @@ class Demonstration:
                         {
                             "instruction": edit.instruction,
                             "similarity_original": edit.similarity_original,
+                            "similarity_noisy": edit.similarity_noisy,
                             "similarity_protected": edit.similarity_protected,
                         }
                         for edit in exhibit.edits
@@ -155,7 +164,7 @@ def run_demo(
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Demonstration:
-    """Protect the portraits, edit both versions by each instruction, and write `index.html`.
+    """Protect the portraits, edit each version by each instruction, and write `index.html`.
 
     `folder` is made where it is missing; the protected portraits and their reports go there too.
 
@@ -202,7 +211,7 @@ def _make_exhibit(
     on_progress: OnProgress,
 ) -> Exhibit:
     photo = load_photo(portrait)
-    steps, total = settings.steps, settings.steps + 2 * len(instructions)
+    steps, total = settings.steps, settings.steps + 3 * len(instructions)
     result = protect(
         photo,
         editor,
@@ -211,23 +220,26 @@ def _make_exhibit(
         force=True,
         on_step=lambda step: on_progress(step.index, total, f"protecting {portrait.stem}"),
     )
+    noisy = with_noise(photo.pixels, result.verification.levels, settings.seed)
     edits = []
     for index, instruction in enumerate(instructions):
         pictures: list[Tensor] = []
-        for picture in (photo.pixels, result.image):
-            on_progress(steps + 2 * index + len(pictures), total, f"editing: {instruction}")
+        for picture in (photo.pixels, noisy, result.image):
+            on_progress(steps + 3 * index + len(pictures), total, f"editing: {instruction}")
             pictures.append(editor.edit(picture, instruction, seed=settings.seed))
         alike = _compare(photo.pixels, pictures, recogniser)
         edits.append(
             Edit(
                 instruction=instruction,
                 of_original=pictures[0],
-                of_protected=pictures[1],
+                of_noisy=pictures[1],
+                of_protected=pictures[2],
                 similarity_original=alike[0],
-                similarity_protected=alike[1],
+                similarity_noisy=alike[1],
+                similarity_protected=alike[2],
             )
         )
-    return Exhibit(portrait.stem, photo, result, tuple(edits))
+    return Exhibit(portrait.stem, photo, result, noisy, tuple(edits))
 
 
 def _compare(
@@ -253,21 +265,29 @@ def _page_sections(demonstration: Demonstration) -> list[Section]:
     table = demonstration.table() if demonstration.measured else ()
     sections = [Section("In numbers", text=f"{summary}.", table=table)]
     for exhibit in demonstration.exhibits:
-        result, edits = exhibit.result, exhibit.edits
-        portrait = (
+        levels = exhibit.result.verification.levels
+        versions = (
             Figure(exhibit.photo.pixels, "the portrait"),
-            Figure(result.image, f"protected, up to {result.verification.levels} levels of 255"),
+            Figure(exhibit.noisy, f"random noise, {levels} levels of 255"),
+            Figure(exhibit.result.image, f"protected, up to {levels} levels of 255"),
         )
-        judged = [(e.judge(e.similarity_original), e.judge(e.similarity_protected)) for e in edits]
-        if not demonstration.measured:
-            judged = [("", "") for _ in edits]
-        before = [
-            Figure(edit.of_original, f"{edit.instruction}: {words}".rstrip(": "))
-            for edit, (words, _) in zip(edits, judged, strict=True)
-        ]
-        after = [
-            Figure(edit.of_protected, f"the same, protected: {words}".rstrip(": "))
-            for edit, (_, words) in zip(edits, judged, strict=True)
-        ]
-        sections.append(Section(exhibit.name, rows=(portrait, before, after)))
+        rows = (
+            _edit_row(exhibit, demonstration, version, name)
+            for version, name in ((0, ""), (1, "with random noise"), (2, "protected"))
+        )
+        sections.append(Section(exhibit.name, rows=(versions, *rows)))
     return sections
+
+
+def _edit_row(
+    exhibit: Exhibit, demonstration: Demonstration, version: int, name: str
+) -> list[Figure]:
+    """Every edit of one version of the portrait: 0 the original, 1 the noisy, 2 the protected."""
+    figures = []
+    for edit in exhibit.edits:
+        picture = (edit.of_original, edit.of_noisy, edit.of_protected)[version]
+        words = [f"the same, {name}" if name else edit.instruction]
+        if demonstration.measured:
+            words.append(edit.judge(edit.similarities[version]))
+        figures.append(Figure(picture, ": ".join(words)))
+    return figures

@@ -149,7 +149,7 @@ def verify(
         raise InputError("there must be an instruction and a noise to measure with.")
     numbers = resolve_blocks(blocks, loaded.info.double_blocks, loaded.info.single_blocks)
     strength = _usual_change(before, after)
-    pictures = (before, after, _with_noise(before, strength, seed))
+    pictures = (before, after, with_noise(before, strength, seed))
 
     @lru_cache(maxsize=len(pictures))  # one instruction at a time, for all its noises
     def encode(text: str, index: int) -> Prompt:
@@ -185,7 +185,7 @@ def _usual_change(before: Tensor, after: Tensor) -> int:
     return int((counts < MOST_OF_THE_VALUES * changes.numel()).sum())
 
 
-def _with_noise(picture: Tensor, strength: int, seed: int) -> Tensor:
+def with_noise(picture: Tensor, strength: int, seed: int) -> Tensor:
     """The picture with every colour value changed by `strength` levels, up or down at random."""
     generator = torch.Generator().manual_seed(SEED_OFFSET + seed)
     signs = torch.randint(0, 2, picture.shape, generator=generator, dtype=torch.float32)
