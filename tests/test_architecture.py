@@ -34,6 +34,7 @@ WAY_OF_THE_DATA = (
     "attention",
     "editors",
     "editing",
+    "entropy",
     "objectives",
     "pgd",
     "verify",

@@ -11,8 +11,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from decontext.attention import SequenceLayout, measure
 from decontext.errors import InputError
-from decontext.objectives import build_objective, context_proportion, encoder, flow_matching
+from decontext.objectives import (
+    attention_entropy,
+    build_objective,
+    context_proportion,
+    control_noise,
+    encoder,
+    flow_matching,
+)
 from decontext.settings import ProtectSettings
 
 SIZE = (16, 8)
@@ -99,11 +107,11 @@ def test_each_instruction_is_encoded_once() -> None:
     assert sorted(editor.encoded) == ["sit", "smile"]
 
 
-@pytest.mark.parametrize("name", ["context-proportion", "flow-matching", "encoder"])
+@pytest.mark.parametrize("name", ["context-proportion", "flow", "encoder", "encoder-grey"])
 def test_same_generator_gives_the_same_value_and_a_gradient_to_every_pixel(name: Any) -> None:
     editor: Any = FakeEditor()
     objective = build_objective(editor, _photo(), ProtectSettings(objective=name))
-    image = (_photo() * 0.9).requires_grad_()
+    image = (_photo() * 0.9 + 0.02).requires_grad_()
     first = objective(image, _generator(4))
     assert first.shape == ()
     assert torch.equal(first, objective(image, _generator(4)))
@@ -140,3 +148,65 @@ def test_encoder_is_the_negative_squared_distance_of_latents() -> None:
     objective = encoder(editor, torch.full((1, 3, 20, 40), 0.5))
     value = objective(torch.full((1, 3, 20, 40), 0.7), _generator())
     assert value == pytest.approx(-0.04, abs=1e-6)
+
+
+def test_encoder_to_grey_is_nearest_at_grey() -> None:
+    editor: Any = FakeEditor()
+    objective = encoder(editor, _photo(), to_grey=True)
+    assert objective(torch.full((1, 3, 20, 40), 0.5), _generator()) == 0
+    value = objective(torch.full((1, 3, 20, 40), 0.7), _generator())
+    assert value == pytest.approx(0.04, abs=1e-6)
+
+
+def test_attention_entropy_is_what_the_probe_is_told_to_measure_negative() -> None:
+    """The fake editor's pass has one attention call, whose entropy is known: all keys alike."""
+    editor: Any = FakeEditor()
+    layout = SequenceLayout(text=2, target=8, context=4)
+
+    def attend(image: Tensor, _prompt: Any, _sigma: float, _noise: Tensor, blocks: Any) -> Tensor:
+        tokens = image.mean() * torch.ones((1, 1, 14, 8))
+        return measure(
+            lambda: functional.scaled_dot_product_attention(tokens, tokens, tokens), layout, blocks
+        )
+
+    editor.attend = attend
+    objective = attention_entropy(editor, _photo(), blocks=(0,))
+    assert objective(_photo(), _generator()) == pytest.approx(-1)
+    proportion = context_proportion(editor, _photo(), blocks=(0,))
+    assert proportion(_photo(), _generator()) == pytest.approx(4 / 14)
+
+
+def test_a_size_that_a_cut_edge_changed_has_its_own_noise_and_latents() -> None:
+    editor: Any = FakeEditor()
+    sizes = []
+    editor.working_size = lambda width, height: (16, 8) if width > 30 else (8, 8)
+    editor.draw_noise = lambda size, generator: (
+        sizes.append(size) or torch.randn((1, 3, size[1], size[0]), generator=generator)
+    )
+    editor.encode_image = lambda image: functional.adaptive_avg_pool2d(
+        image, editor.working_size(image.shape[-1], image.shape[-2])[::-1]
+    )
+    for objective in (flow_matching(editor, _photo()), encoder(editor, _photo())):
+        for width in (40, 30):
+            assert bool(objective(_photo()[..., :width] * 0.5, _generator()).isfinite())
+    assert sizes == [(16, 8), (8, 8)]
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_control_noise_uses_the_whole_budget_and_no_more(grey: bool) -> None:
+    photo = torch.full((1, 3, 40, 40), 0.5)
+    signs = control_noise(
+        "random-sign", photo, epsilon=12.75 / 255, generator=_generator(), grey=grey
+    )
+    uniform = control_noise("uniform", photo, epsilon=8 / 255, generator=_generator(), grey=grey)
+    torch.testing.assert_close((signs - photo).abs(), torch.full_like(photo, 12 / 255))
+    assert abs(float((signs - photo).mean())) < 2 / 255
+    assert 7 / 255 < float((uniform - photo).abs().max()) <= 8 / 255 + 1e-6
+    assert float((uniform - photo).std()) == pytest.approx(8 / 255 / 3**0.5, rel=0.05)
+    for noisy in (signs, uniform):
+        assert torch.equal(noisy[:, 0], noisy[:, 1]) is grey
+
+
+def test_nothing_is_optimised_for_a_control() -> None:
+    with pytest.raises(InputError, match="nothing is optimised for 'uniform'"):
+        build_objective(FakeEditor(), _photo(), ProtectSettings(objective="uniform"))  # type: ignore[arg-type]

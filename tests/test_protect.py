@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from decontext.images import levels, load_photo, read_pixels
 from decontext.portraits import ASTRONAUT
 from decontext.protect import _drain, default_output, protect_steps, saved_as
 from decontext.report import settings_from_report
+from decontext.settings import CONTROLS, ObjectiveName
 
 # Random weights hardly look at the content: a strong budget on one block still moves them.
 STRONG = {
@@ -205,21 +206,33 @@ def test_unknown_setting_is_an_error(editor: Any, tmp_path: Path) -> None:
         decontext.protect(_save_photo(tmp_path / "me.png"), editor, strength=3)
 
 
-@pytest.mark.parametrize("objective", ["flow-matching", "encoder"])
-def test_baselines_change_the_photo_within_the_budget(
-    editor: Any, tmp_path: Path, objective: str
+@pytest.mark.parametrize("objective", get_args(ObjectiveName))
+def test_every_objective_lowers_its_value_within_the_budget(
+    editor: Any, tmp_path: Path, objective: ObjectiveName
 ) -> None:
     photo = load_photo(_save_photo(tmp_path / "me.png"))
-    settings = decontext.ProtectSettings(steps=4, objective=objective)  # type: ignore[arg-type]
-    steps = protect_steps(photo, editor, settings)
-    values = []
-    try:
-        while True:
-            values.append(next(steps).best_value)
-    except StopIteration as stop:
-        image = stop.value
-    assert values[-1] < 0
+    settings = decontext.ProtectSettings(
+        steps=4, objective=objective, robust="off", blocks="double:0"
+    )
+    seen: list[Any] = []
+    image = _drain(protect_steps(photo, editor, settings), seen.append)
     assert 0 < levels(photo.pixels, image) <= 8
+    if objective in CONTROLS:
+        assert [step.steps for step in seen] == [1]
+        assert 0 < seen[0].start_value < 1 and 0 < seen[0].value < 1
+        assert torch.equal(seen[0].best, image)
+    else:
+        assert seen[-1].best_value < seen[0].start_value
+
+
+@pytest.mark.parametrize("objective", CONTROLS)
+def test_noise_that_nobody_optimised_is_never_called_protected(
+    editor: Any, tmp_path: Path, objective: ObjectiveName
+) -> None:
+    photo = _save_photo(tmp_path / "me.png")
+    with pytest.raises(NotProtectedError, match="did not measure as protected"):
+        decontext.protect(photo, editor, **{**STRONG, "objective": objective})
+    assert [path.name for path in tmp_path.iterdir()] == ["me.png"]
 
 
 def test_edit_reads_a_file_and_gives_a_picture_of_the_working_size(

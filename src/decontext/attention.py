@@ -13,7 +13,8 @@ fused kernels are honoured for free.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from fractions import Fraction
@@ -75,6 +76,10 @@ class SequenceLayout:
         return slice(self.text + self.target, self.key_length)
 
 
+Quantity = Callable[[dict[str, Any], SequenceLayout], Tensor]
+"""From a joint-attention call's arguments, by name, and its layout to a float32 scalar."""
+
+
 def measure(call: Callable[[], object], layout: SequenceLayout, blocks: Sequence[int]) -> Tensor:
     """Run one denoising pass and return the context proportion of each wanted block.
 
@@ -93,7 +98,7 @@ def measure(call: Callable[[], object], layout: SequenceLayout, blocks: Sequence
     """
     if not blocks:
         raise AttentionError("no block to measure was named; at least one is needed")
-    with _Probe(layout, frozenset(blocks)) as probe:
+    with _Probe(layout, frozenset(blocks), _quantity.get()) as probe:
         try:
             call()
         except _PassEnded:
@@ -108,6 +113,19 @@ def measure(call: Callable[[], object], layout: SequenceLayout, blocks: Sequence
     return torch.stack([probe.proportions[block] for block in blocks])
 
 
+@contextmanager
+def measuring(quantity: Quantity) -> Iterator[None]:
+    """Within it `measure`, and so every editor's `attend`, returns this instead of the proportion.
+
+    It is for other objectives and for analyses: an editor need not know of them.
+    """
+    token = _quantity.set(quantity)
+    try:
+        yield
+    finally:
+        _quantity.reset(token)
+
+
 def checkpointed(block: Callable[..., Any], *args: Any) -> Any:
     """Run a transformer block under gradient checkpointing in a way that the probe survives.
 
@@ -119,12 +137,12 @@ def checkpointed(block: Callable[..., Any], *args: Any) -> Any:
     probe = _armed.get()
     if probe is None:
         return checkpoint(block, *args, use_reentrant=False, preserve_rng_state=False)
-    first, layout, wanted = probe.seen, probe.layout, probe.wanted
+    first, layout, wanted, quantity = probe.seen, probe.layout, probe.wanted, probe.quantity
     forward_only: list[tuple[int, tuple[int, ...], bool]] = []
 
     def run(*inputs: Any) -> tuple[Any, ...]:
         outputs, ended = None, False
-        with _Probe(layout, wanted, seen=first) as inner:
+        with _Probe(layout, wanted, quantity, seen=first) as inner:
             try:
                 outputs = block(*inputs)
             except _PassEnded:
@@ -194,10 +212,18 @@ class _Probe(TorchFunctionMode):
     Of nested probes only the innermost acts. Nothing global is replaced, so nothing is left behind.
     """
 
-    def __init__(self, layout: SequenceLayout, wanted: frozenset[int], *, seen: int = 0) -> None:
+    def __init__(
+        self,
+        layout: SequenceLayout,
+        wanted: frozenset[int],
+        quantity: Quantity,
+        *,
+        seen: int = 0,
+    ) -> None:
         super().__init__()
         self.layout = layout
         self.wanted = wanted
+        self.quantity = quantity
         self.seen = seen
         self.proportions: dict[int, Tensor] = {}
         self._token: Token[_Probe | None] | None = None
@@ -227,7 +253,7 @@ class _Probe(TorchFunctionMode):
         block = self.seen
         self.seen += 1
         if block in self.wanted:
-            self.proportions[block] = _context_proportion(call, self.layout)
+            self.proportions[block] = self.quantity(call, self.layout)
         if self.seen > max(self.wanted):
             raise _PassEnded
 
@@ -261,3 +287,6 @@ def _target_mask(call: dict[str, Any], layout: SequenceLayout) -> Tensor | None:
     if mask is None or mask.shape[-2] == 1:
         return mask
     return mask[..., layout.target_slice, :]
+
+
+_quantity: ContextVar[Quantity] = ContextVar("decontext_quantity", default=_context_proportion)

@@ -1,8 +1,9 @@
 """What the optimiser minimises: functions `objective(image, generator) -> scalar`, all alike.
 
 On the way of the data they sit between an editor and the optimiser. `context_proportion` is the
-method; `flow_matching` and `encoder` are baselines to compare it with. Every call draws prompt,
-noise and noise level anew from the generator it is given.
+method; `attention_entropy`, `flow_matching` and `encoder` are what others optimise, to compare it
+with, and `control_noise` is what nobody optimised. Every call draws prompt, noise and noise level
+anew from the generator it is given.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,11 +12,13 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from decontext.attention import resolve_blocks
+from decontext import entropy
+from decontext.attention import measuring, resolve_blocks
 from decontext.editors import Editor, Prompt
+from decontext.errors import InputError
 from decontext.prompts import OPTIMISE
 from decontext.resampling import resize
-from decontext.settings import ProtectSettings
+from decontext.settings import CONTROLS, LEVELS, ProtectSettings
 
 Objective = Callable[[Tensor, torch.Generator], Tensor]
 """Picture `(1, 3, height, width)` in [0, 1] and source of randomness to a scalar to minimise."""
@@ -38,11 +41,17 @@ def build_objective(
         InputError: the editor has no such blocks.
     """
     draws = samples or settings.samples_per_step
-    if settings.objective == "encoder":
-        return encoder(editor, photo)
-    if settings.objective == "flow-matching":
+    if settings.objective in CONTROLS:
+        raise InputError(f"nothing is optimised for {settings.objective!r}; it is noise.")
+    if settings.objective in ("encoder", "encoder-grey"):
+        return encoder(editor, photo, to_grey=settings.objective == "encoder-grey")
+    if settings.objective == "flow":
         return flow_matching(editor, photo, prompts=prompts, samples=draws)
-    return context_proportion(
+    through_attention = {
+        "context-proportion": context_proportion,
+        "attention-entropy": attention_entropy,
+    }[settings.objective]
+    return through_attention(
         editor,
         photo,
         prompts=prompts,
@@ -92,6 +101,35 @@ def context_proportion(
     return objective
 
 
+def attention_entropy(
+    editor: Editor,
+    photo: Tensor,
+    *,
+    prompts: Sequence[str] = OPTIMISE,
+    blocks: Sequence[int],
+    sigma_range: tuple[float, float] = (0.98, 1.0),
+    samples: int = 1,
+) -> Objective:
+    """How evenly attention between target and photo is spread, negative: a baseline.
+
+    The entropy of target to context and context to target attention is to become large, so that
+    no token finds the one it needs. Takes the same as `context_proportion`.
+
+    Source: VETO, arXiv 2607.27292, whose budget of blocks is `double:0`. Differs from it: one draw
+    of ours per step, an instruction from the pool, and ours is the reading that each row is
+    normalised over the other picture's tokens, see `entropy`.
+    """
+    measured = context_proportion(
+        editor, photo, prompts=prompts, blocks=blocks, sigma_range=sigma_range, samples=samples
+    )
+
+    def objective(image: Tensor, generator: torch.Generator) -> Tensor:
+        with measuring(entropy.attention_entropy):
+            return -measured(image, generator)
+
+    return objective
+
+
 def flow_matching(
     editor: Editor,
     photo: Tensor,
@@ -124,21 +162,42 @@ def flow_matching(
     return objective
 
 
-def encoder(editor: Editor, photo: Tensor) -> Objective:
+def encoder(editor: Editor, photo: Tensor, *, to_grey: bool = False) -> Objective:
     """Squared distance of the photo's latents from where they were, negative: a baseline.
 
-    It needs neither prompt nor noise. At the photo itself its gradient is zero: start elsewhere.
+    With `to_grey` it is the distance from the latents of a grey picture, and positive: there is
+    then a place to go to. It needs neither prompt nor noise. Away from the photo its gradient is
+    zero at the photo itself: start elsewhere.
 
-    Source: the encoder attack of PhotoGuard, arXiv 2302.06588, section 4.1, untargeted.
+    Source: the encoder attack of PhotoGuard, arXiv 2302.06588, section 4.1, untargeted or aimed at
+    a grey picture.
     """
-    encode_photo = _cached_latents(editor, photo)
+    aim = torch.full_like(photo, 0.5) if to_grey else photo
+    encode_aim, sign = _cached_latents(editor, aim), 1 if to_grey else -1
 
     def objective(image: Tensor, generator: torch.Generator) -> Tensor:
         del generator
-        before = encode_photo(_working_size(editor, image))
-        return -(editor.encode_image(image).float() - before).square().mean()
+        there = encode_aim(_working_size(editor, image))
+        return sign * (editor.encode_image(image).float() - there).square().mean()
 
     return objective
+
+
+def control_noise(
+    name: str, photo: Tensor, *, epsilon: float, generator: torch.Generator, grey: bool = False
+) -> Tensor:
+    """The photo with noise of the whole budget that nothing was optimised for.
+
+    "random-sign": every colour value changed by as many whole levels as the budget holds, up or
+    down; "uniform": by anything within it. `grey` changes the channels alike. In [0, 1].
+    """
+    shape = (*photo[:, :1].shape,) if grey else photo.shape
+    if name == "random-sign":
+        signs = torch.randint(0, 2, shape, generator=generator, dtype=torch.float32)
+        noise = signs.mul_(2).sub_(1).mul_(int(epsilon * LEVELS + 1e-6) / LEVELS)
+    else:
+        noise = torch.empty(shape).uniform_(-epsilon, epsilon, generator=generator)
+    return (photo + noise.to(photo.device)).clamp_(0, 1)
 
 
 def _cached_encoder(editor: Editor, photo: Tensor) -> Callable[[str], Prompt]:

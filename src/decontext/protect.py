@@ -31,11 +31,11 @@ from decontext.images import (
     quantise,
     save_photo,
 )
-from decontext.objectives import build_objective
+from decontext.objectives import build_objective, control_noise
 from decontext.pgd import Step, descend
 from decontext.prompts import HELD_OUT
 from decontext.report import build_report, report_path, write_report
-from decontext.settings import ProtectSettings
+from decontext.settings import CONTROLS, ProtectSettings
 from decontext.transforms import Transform, draw_chain, fixed_chains, parse_transform
 from decontext.verify import OnMeasure, Verification, verify
 
@@ -73,10 +73,13 @@ def protect_steps(
     """Optimise the perturbation; yields each step and returns the protected picture.
 
     The picture is `(1, 3, height, width)`, whole 8-bit levels, within the budget. Close the
-    generator to cancel. `saving` is what the file format will do to it, see `saved_as`.
+    generator to cancel. `saving` is what the file format will do to it, see `saved_as`. A control
+    takes one step, whose values are context proportions.
 
     Source: arXiv 2512.16625, section 3, with the differences that `pgd` and `settings` name.
     """
+    if settings.objective in CONTROLS:
+        return (yield from _control_steps(photo, editor, settings))
     original = photo.pixels
     objective = build_objective(editor, original, settings)
     single = build_objective(editor, original, settings, samples=1)
@@ -205,6 +208,46 @@ def check_targets(photo: Photo, target: Path, *, force: bool) -> None:
     for path in (target, report_path(target)):
         if path.exists() and not force:
             raise InputError(f"{path} exists already.", "Overwrite it with --force (force=True).")
+
+
+def _control_steps(
+    photo: Photo, editor: Editor, settings: ProtectSettings
+) -> Generator[Step, None, Tensor]:
+    """One step for noise that nothing was optimised for."""
+    began, original = time.perf_counter(), photo.pixels
+    generator = torch.Generator().manual_seed(settings.seed)
+    noisy = quantise(
+        control_noise(
+            settings.objective,
+            original,
+            epsilon=settings.epsilon,
+            generator=generator,
+            grey=photo.is_grey,
+        ),
+        original,
+        settings.epsilon,
+    )
+    proportion = build_objective(
+        editor, original, replace(settings, objective="context-proportion"), samples=4
+    )
+    with torch.no_grad():
+        start, value = (
+            float(proportion(image, torch.Generator().manual_seed(CHECK_SEED)))
+            for image in (original, noisy)
+        )
+    yield Step(
+        index=1,
+        steps=1,
+        value=value,
+        start_value=start,
+        best_value=value,
+        step_size=settings.epsilon,
+        seconds=time.perf_counter() - began,
+        image=noisy,
+        best=noisy,
+        original=original,
+    )
+    return noisy
 
 
 def _drain(steps: Generator[Step, None, Tensor], on_step: OnStep | None) -> Tensor:

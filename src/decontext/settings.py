@@ -13,7 +13,18 @@ from typing import Any, Literal, get_args
 from decontext.errors import InputError
 
 Schedule = Literal["constant", "linear", "cosine"]
-ObjectiveName = Literal["context-proportion", "flow-matching", "encoder"]
+ObjectiveName = Literal[
+    "context-proportion",
+    "attention-entropy",
+    "flow",
+    "encoder",
+    "encoder-grey",
+    "random-sign",
+    "uniform",
+]
+CONTROLS = ("random-sign", "uniform")
+"""Objectives that nothing is optimised for: noise of the same budget, to compare with."""
+
 RobustLevel = Literal["off", "jpeg", "web", "strong"]
 
 LEVELS = 255
@@ -40,7 +51,9 @@ class ProtectSettings:
         blocks: attention blocks that count: "all", "paper", "double:0-18", "single:0-25", several
             with commas. Paper: single 0-25 of FLUX's 38, which is "paper".
         samples_per_step: draws of prompt, noise and sigma that a step's gradient is the mean of.
-        objective: what is minimised; the two others are baselines to compare with.
+        objective: what is optimised, see `objectives`: "context-proportion" is the method;
+            "attention-entropy", "flow", "encoder" and "encoder-grey" are other people's, with the
+            same optimiser; "random-sign" and "uniform" are noise of the same budget.
         robust: what is done to the photo, at random in each step, before the editor sees it, so
             that the protection outlasts it: "off" nothing, "jpeg" JPEG 50 to 95, "web" what sites
             do (JPEG, reducing, cutting a little off), "strong" more of it, and mirroring, blur
@@ -115,6 +128,8 @@ class ProtectSettings:
             if name not in known:
                 raise InputError(f"no setting is named {name!r}; there are {', '.join(known)}.")
         values = dict(values)
+        if values.get("objective") == "flow-matching":  # as early reports call it
+            values["objective"] = "flow"
         if isinstance(values.get("sigma_range"), list):
             values["sigma_range"] = tuple(values["sigma_range"])
         return cls(**values)

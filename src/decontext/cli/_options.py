@@ -40,6 +40,14 @@ BlocksOption = Annotated[
     str | None,
     typer.Option("--blocks", help="Attention blocks: all, paper, double:0-18, single:3, ..."),
 ]
+ObjectiveOption = Annotated[
+    str | None,
+    typer.Option(
+        "--objective",
+        metavar="NAME",
+        help="What is optimised: context-proportion (default); others to compare with.",
+    ),
+]
 RobustOption = Annotated[
     str | None,
     typer.Option(

@@ -15,6 +15,7 @@ from decontext.cli._options import (
     EpsilonOption,
     ForceOption,
     JsonOption,
+    ObjectiveOption,
     PrecisionOption,
     QuietOption,
     RobustOption,
@@ -29,6 +30,7 @@ from decontext.terminal import Terminal
 
 if TYPE_CHECKING:
     from decontext.pgd import Step
+    from decontext.settings import ProtectSettings
 
 
 def protect(
@@ -45,6 +47,7 @@ def protect(
     ] = None,
     blocks: BlocksOption = None,
     robust: RobustOption = None,
+    objective: ObjectiveOption = None,
     seed: SeedOption = None,
     config: Annotated[
         Path | None,
@@ -71,6 +74,7 @@ def protect(
         steps=steps,
         blocks=blocks,
         robust=robust,
+        objective=objective,
         seed=seed,
     )
     from decontext.images import load_photo
@@ -88,11 +92,12 @@ def protect(
             output=target,
             settings=settings,
             force=force,
-            on_step=lambda step: draw(step.index, step.steps, _describe_step(step)),
+            on_step=lambda step: draw(step.index, step.steps, _describe_step(step, settings)),
             on_measure=lambda done, total: draw(done, total, "measuring the saved file"),
         )
     terminal.show_protection(result)
 
 
-def _describe_step(step: Step) -> str:
-    return f"context proportion {step.start_value:.3f}, now {step.value:.3f}"
+def _describe_step(step: Step, settings: ProtectSettings) -> str:
+    name = settings.objective.replace("-", " ")
+    return f"{name} {step.start_value:.3f}, now {step.value:.3f}"
