@@ -35,6 +35,7 @@ from decontext.objectives import build_objective, control_noise
 from decontext.pgd import Step, descend
 from decontext.prompts import HELD_OUT
 from decontext.report import build_report, report_path, write_report
+from decontext.sensitivity import choose_blocks
 from decontext.settings import CONTROLS, ProtectSettings
 from decontext.transforms import Transform, draw_chain, fixed_chains, parse_transform
 from decontext.verify import OnMeasure, Verification, verify
@@ -78,6 +79,7 @@ def protect_steps(
 
     Source: arXiv 2512.16625, section 3, with the differences that `pgd` and `settings` name.
     """
+    settings = settle(photo, editor, settings)
     if settings.objective in CONTROLS:
         return (yield from _control_steps(photo, editor, settings))
     original = photo.pixels
@@ -149,6 +151,7 @@ def protect(
     target = Path(output) if output is not None else default_output(photo.path)
     check_targets(photo, target, force=force)
     loaded = load_editor(editor) if isinstance(editor, str) else editor
+    settings = settle(photo, loaded, settings)
     saving = saved_as(target, quality)
     image = _drain(protect_steps(photo, loaded, settings, saving=saving), on_step)
     temporary = target.with_name(f".{target.stem}.{time.time_ns():x}{target.suffix}")
@@ -190,6 +193,13 @@ def protect(
 def default_output(photo: Path) -> Path:
     """`NAME.protected.EXT` beside the photo."""
     return photo.with_name(f"{photo.stem}.protected{photo.suffix}")
+
+
+def settle(photo: Photo, editor: Editor, settings: ProtectSettings) -> ProtectSettings:
+    """The settings with blocks that this editor has in place of "auto"."""
+    if settings.blocks != "auto":
+        return settings
+    return replace(settings, blocks=choose_blocks(editor, photo.pixels, seed=settings.seed))
 
 
 def saved_as(path: Path, quality: int | None = None) -> Transform:

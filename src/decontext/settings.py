@@ -49,7 +49,8 @@ class ProtectSettings:
         sigma_range: noise levels that are drawn from, within [0, 1], 1 is pure noise. Paper:
             timesteps 980 to 1000 of 1000.
         blocks: attention blocks that count: "all", "paper", "double:0-18", "single:0-25", several
-            with commas. Paper: single 0-25 of FLUX's 38, which is "paper".
+            with commas. Paper: single 0-25 of FLUX's 38, which is "paper". "auto" measures on the
+            photo which first blocks bring the most for their cost, see `sensitivity`.
         samples_per_step: draws of prompt, noise and sigma that a step's gradient is the mean of.
         objective: what is optimised, see `objectives`: "context-proportion" is the method;
             "attention-entropy", "flow", "encoder" and "encoder-grey" are other people's, with the

@@ -38,7 +38,7 @@ EpsilonOption = Annotated[
 StepsOption = Annotated[int | None, typer.Option("--steps", help="Optimisation steps.")]
 BlocksOption = Annotated[
     str | None,
-    typer.Option("--blocks", help="Attention blocks: all, paper, double:0-18, single:3, ..."),
+    typer.Option("--blocks", help="Attention blocks: all, paper, auto, double:0-18, single:3, ..."),
 ]
 ObjectiveOption = Annotated[
     str | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,14 @@ def edit(
     editor: EditorOption = None,
     seed: SeedOption = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Denoising steps.", min=1)] = None,
+    cut_context: Annotated[
+        str | None,
+        typer.Option(
+            "--cut-context",
+            metavar="BLOCKS",
+            help="Hide the photo from the picture in these attention blocks: all, single:3, ...",
+        ),
+    ] = None,
     weights: WeightsOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
@@ -54,7 +63,12 @@ def edit(
     if output.exists() and not force:
         raise InputError(f"{output} exists already.", "Overwrite it with --force.")
     chosen = open_editor(terminal, editor, weights, device, precision)
-    with terminal.progress("editing") as draw:
+    hidden: AbstractContextManager[None] = nullcontext()
+    if cut_context is not None:
+        from decontext.intervention import cut_context as cut
+
+        hidden = cut(chosen, source.pixels, blocks=cut_context)
+    with terminal.progress("editing") as draw, hidden:
         picture = chosen.edit(
             source.pixels,
             instruction,
@@ -72,5 +86,6 @@ def edit(
             "instruction": instruction,
             "editor": chosen.info.name,
             "seed": seed or 0,
+            "cut_context": cut_context,
         }
     )
