@@ -39,6 +39,7 @@ class SequenceLayout:
     """Where the tokens of one pass lie: text, then target, then context.
 
     `text`, `target` and `context` are numbers of tokens, taken from the tensors of this very pass.
+    `photo_text` are text tokens that stand for the photo and are to count as context.
 
     Raises:
         AttentionError: there are no target or no context tokens.
@@ -47,6 +48,7 @@ class SequenceLayout:
     text: int
     target: int
     context: int
+    photo_text: range = range(0)
 
     def __post_init__(self) -> None:
         if self.text < 0 or self.target < 1 or self.context < 1:
@@ -267,6 +269,7 @@ def _context_proportion(call: dict[str, Any], layout: SequenceLayout) -> Tensor:
     # The indicator is as wide as a head: kernels that store no matrix want equal widths.
     indicator = key.new_zeros((layout.key_length, key.shape[-1]), dtype=value.dtype)
     indicator[layout.context_slice] = 1
+    indicator[list(layout.photo_text)] = 1
     attended = _attention(
         query[..., layout.target_slice, :],
         key,

@@ -1,13 +1,15 @@
 """The editors, one file each, found by file name: `flux_kontext.py` is `flux-kontext`.
 
-A file that belongs here defines `INFO` and `load(source, *, device, dtype, cache)`. Importing this
-package imports neither torch nor any editor.
+An underscore is a hyphen, between digits a dot: `step1x_edit_v1_0.py` is `step1x-edit-v1.0`. A file
+that belongs here defines `INFO` and `load(source, *, device, dtype, cache)`. Importing this package
+imports neither torch nor any editor.
 """
 
 from __future__ import annotations
 
 import difflib
 import pkgutil
+import re
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +27,8 @@ __all__ = ["Editor", "EditorInfo", "Prompt", "editor_names", "list_editors", "lo
 def editor_names() -> tuple[str, ...]:
     """Names of all editors, sorted; nothing is imported for it."""
     modules = (module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(sorted(name.replace("_", "-") for name in modules if not name.startswith("_")))
+    named = (re.sub(r"(?<=\d)_(?=\d)", ".", name) for name in modules if not name.startswith("_"))
+    return tuple(sorted(name.replace("_", "-") for name in named))
 
 
 def list_editors() -> tuple[EditorInfo, ...]:
@@ -61,4 +64,4 @@ def _editor_module(name: str) -> ModuleType:
         close = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1, cutoff=0.4)
         hint = f"did you mean {close[0]!r}?" if close else ""
         raise InputError(f"no editor named {name!r}; available: {', '.join(names)}", hint)
-    return import_module(f"{__name__}.{name.replace('-', '_')}")
+    return import_module(f"{__name__}.{re.sub('[-.]', '_', name)}")

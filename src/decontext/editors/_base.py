@@ -25,7 +25,8 @@ class EditorInfo:
     `weights` says where the weights come from, `working_size` and `memory` are sentences for
     people. `double_blocks` and `single_blocks` count joint-attention blocks in their order.
     A `demonstration` editor is no editor that anyone would meet: protecting against it protects
-    against nothing else.
+    against nothing else. Where `text_sees_photo`, an instruction is encoded together with the
+    photo, and the photo reaches the edit through the text tokens too.
     """
 
     name: str
@@ -37,14 +38,21 @@ class EditorInfo:
     working_size: str
     memory: str
     demonstration: bool = False
+    text_sees_photo: bool = False
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """An encoded instruction. `tensors` is known to the editor that made it, and to no other."""
+    """An encoded instruction. `tensors` is known to the editor that made it, and to no other.
+
+    `photo` says which text tokens stand for the photo, where the text encoder sees it. With
+    `photo_counts` they count as context while the proportion is measured.
+    """
 
     text: str
     tensors: Mapping[str, Tensor] = field(repr=False)
+    photo: range = range(0)
+    photo_counts: bool = False
 
 
 class Editor(Protocol):

@@ -98,6 +98,14 @@ def _encode_pixels(vae: Any, pixels: Tensor) -> Tensor:
     return latents
 
 
+def decode_latents(vae: Any, latents: Tensor) -> Tensor:
+    """The picture, float32 `(1, 3, height, width)` in [0, 1], of latents in transformer's units."""
+    config = vae.config
+    scaled = latents.to(vae.device) / config.scaling_factor + config.shift_factor
+    decoded: Tensor = vae.decode(scaled.to(vae.dtype)).sample
+    return (decoded.float() / 2 + 0.5).clamp(0, 1)
+
+
 def pack(latents: Tensor) -> Tensor:
     """Latents to tokens of two by two."""
     batch, channels, height, width = latents.shape
@@ -150,3 +158,9 @@ def to_pillow(image: Tensor) -> Image.Image:
     """`(1, 3, height, width)` in [0, 1], rounded to nearest, as a Pillow picture."""
     levels = (image.detach()[0].clamp(0, 1) * 255).round().to(torch.uint8)
     return Image.fromarray(levels.permute(1, 2, 0).cpu().numpy())
+
+
+def from_pillow(picture: Image.Image) -> Tensor:
+    """The inverse of `to_pillow`, float32."""
+    levels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
+    return levels.view(1, picture.height, picture.width, 3).permute(0, 3, 1, 2).float() / 255

@@ -81,7 +81,7 @@ def load_parts(
             f"{editor}: there is no folder {str(source)!r}",
             "give a folder in diffusers' layout or a hub id such as owner/name",
         )
-    with _quiet(local):
+    with quiet(local):
         return {
             part: _load_part(editor, folder if local else str(source), part, kind, dtype, cache)
             for part, kind in classes.items()
@@ -131,7 +131,7 @@ def _unusable(editor: str, source: str | Path, part: str, reason: str) -> Editor
 
 
 @contextmanager
-def _quiet(local: bool) -> Iterator[None]:
+def quiet(local: bool) -> Iterator[None]:
     """Keep the libraries' own log and, for local folders, their progress bars off the terminal."""
     import diffusers.utils.logging as diffusers_logging
     import transformers.utils.logging as transformers_logging

@@ -1,0 +1,34 @@
+"""Step1X-Edit v1.0: the first release. It loads and runs through the code of v1.1.
+
+Two things differ: the photo's tokens have the very positions of the target's, and the connector
+scales its mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from decontext.editors import step1x_edit
+
+if TYPE_CHECKING:
+    import torch
+
+INFO = replace(step1x_edit.INFO, name="step1x-edit-v1.0", title="Step1X-Edit v1.0")
+
+
+def load(
+    source: str | Path | None = None,
+    *,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    cache: str | Path | None = None,
+) -> step1x_edit.Step1XEditor:
+    """Load Step1X-Edit v1.0 from its hub ids or from a folder.
+
+    Raises: as `step1x_edit.load`.
+    """
+    return step1x_edit.load_version(
+        INFO, step1x_edit.V1_0, source, device=device, dtype=dtype, cache=cache
+    )

@@ -1,0 +1,247 @@
+"""A small Step1X-Edit with random weights, in the layout of the original release.
+
+`save_tiny_step1x(folder)` writes the single file of a version, `vae.safetensors` and a folder with
+a tiny Qwen2.5-VL and its tokenizer. The names and shapes of a transformer of any size come from
+`transformer_shapes`, which is also what the full-size layout is checked with. Nothing is
+downloaded; the same seed gives the same files.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from decontext.editors._loading import quiet
+from decontext.editors._step1x_text import read_prefix
+from decontext.editors.step1x_edit import V1_0, V1_1
+
+Shapes = dict[str, tuple[int, ...]]
+FULL: dict[str, int] = {
+    "width": 3072,
+    "head": 128,
+    "double": 19,
+    "single": 38,
+    "channels": 64,
+    "text_width": 4096,
+    "pooled": 768,
+    "states_width": 3584,
+}
+TINY: dict[str, int] = {
+    "width": 64,
+    "head": 32,
+    "double": 2,
+    "single": 3,
+    "channels": 64,
+    "text_width": 48,
+    "pooled": 24,
+    "states_width": 32,
+}
+SPECIAL = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>"]
+LANGUAGE = "Qwen2.5-VL-7B-Instruct"
+VAE_WIDTHS = (8, 8, 16, 16)
+
+
+def save_tiny_step1x(folder: Path, *, seed: int = 0) -> Path:
+    """Both versions, autoencoder and language model; returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = torch.Generator().manual_seed(seed)
+    for version in (V1_0, V1_1):
+        shapes = transformer_shapes(**TINY) | connector_shapes(**TINY, scaled=version.scaled)
+        save_file(_fill(shapes, generator), folder / version.file)
+    save_file(_fill(autoencoder_shapes(VAE_WIDTHS), generator), folder / "vae.safetensors")
+    save_tiny_language_model(folder / LANGUAGE, seed=seed)
+    return folder
+
+
+def save_tiny_language_model(folder: Path, *, seed: int = 0) -> Path:
+    """A Qwen2.5-VL of two layers each, in the layout of the published one."""
+    import transformers
+
+    tokenizer = _tokenizer()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        config = transformers.Qwen2_5_VLConfig(
+            text_config={
+                "vocab_size": len(tokenizer),
+                "bos_token_id": None,
+                "eos_token_id": None,
+                "hidden_size": TINY["states_width"],
+                "intermediate_size": 64,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "num_key_value_heads": 1,
+                "rope_parameters": {
+                    "rope_type": "default",
+                    "rope_theta": 1e6,
+                    "mrope_section": [2, 3, 3],
+                },
+            },
+            vision_config={
+                "depth": 2,
+                "hidden_size": 32,
+                "intermediate_size": 48,
+                "num_heads": 2,
+                "out_hidden_size": TINY["states_width"],
+                "fullatt_block_indexes": [1],
+            },
+            image_token_id=tokenizer.convert_tokens_to_ids("<|image_pad|>"),
+            initializer_range=0.2,
+        )
+        model = transformers.Qwen2_5_VLForConditionalGeneration(config)
+    with quiet(local=True):
+        model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def transformer_shapes(
+    *,
+    width: int,
+    head: int,
+    double: int,
+    single: int,
+    channels: int,
+    text_width: int,
+    pooled: int,
+    states_width: int,
+) -> Shapes:
+    """Tensors of the transformer, under the original release's names."""
+    del states_width
+    shapes: Shapes = {}
+    for name, inputs in (("time_in", 256), ("vector_in", pooled)):
+        shapes |= _linear(f"{name}.in_layer", inputs, width)
+        shapes |= _linear(f"{name}.out_layer", width, width)
+    shapes |= _linear("img_in", channels, width) | _linear("txt_in", text_width, width)
+    for number in range(double):
+        for side in ("img", "txt"):
+            block = f"double_blocks.{number}.{side}"
+            shapes |= _linear(f"{block}_mod.lin", width, 6 * width)
+            shapes |= _linear(f"{block}_attn.qkv", width, 3 * width)
+            shapes |= _linear(f"{block}_attn.proj", width, width)
+            shapes |= _linear(f"{block}_mlp.0", width, 4 * width)
+            shapes |= _linear(f"{block}_mlp.2", 4 * width, width)
+            shapes |= {f"{block}_attn.norm.{n}_norm.scale": (head,) for n in ("query", "key")}
+    for number in range(single):
+        block = f"single_blocks.{number}"
+        shapes |= _linear(f"{block}.modulation.lin", width, 3 * width)
+        shapes |= _linear(f"{block}.linear1", width, 7 * width)
+        shapes |= _linear(f"{block}.linear2", 5 * width, width)
+        shapes |= {f"{block}.norm.{n}_norm.scale": (head,) for n in ("query", "key")}
+    shapes |= _linear("final_layer.linear", width, channels)
+    return shapes | _linear("final_layer.adaLN_modulation.1", width, 2 * width)
+
+
+def connector_shapes(
+    *, text_width: int, pooled: int, states_width: int, scaled: bool, **others: int
+) -> Shapes:
+    """Tensors of the connector, under the original release's names."""
+    del others
+    shapes: Shapes = {"connector.scale_factor": (1,)} if scaled else {}
+    shapes |= _linear("connector.global_proj_out", states_width, pooled)
+    shapes |= _linear("connector.S.input_embedder", states_width, text_width)
+    shapes |= _linear("connector.S.t_embedder.mlp.0", 256, text_width)
+    shapes |= _linear("connector.S.t_embedder.mlp.2", text_width, text_width)
+    shapes |= _linear("connector.S.c_embedder.linear_1", states_width, text_width)
+    shapes |= _linear("connector.S.c_embedder.linear_2", text_width, text_width)
+    for number in range(2):
+        block = f"connector.S.individual_token_refiner.blocks.{number}"
+        shapes |= _norm(f"{block}.norm1", text_width) | _norm(f"{block}.norm2", text_width)
+        shapes |= _linear(f"{block}.self_attn_qkv", text_width, 3 * text_width)
+        shapes |= _linear(f"{block}.self_attn_proj", text_width, text_width)
+        shapes |= _linear(f"{block}.mlp.fc1", text_width, 4 * text_width)
+        shapes |= _linear(f"{block}.mlp.fc2", 4 * text_width, text_width)
+        shapes |= _linear(f"{block}.adaLN_modulation.1", text_width, 2 * text_width)
+    return shapes
+
+
+def autoencoder_shapes(widths: tuple[int, ...], *, layers: int = 2, latents: int = 16) -> Shapes:
+    """Tensors of `vae.safetensors`, under the original release's names."""
+    last = widths[-1]
+    shapes = _conv("encoder.conv_in", 3, widths[0]) | _conv("decoder.conv_in", latents, last)
+    inputs = (widths[0], *widths[:-1])
+    for level, width in enumerate(widths):
+        for block in range(layers):
+            start = inputs[level] if block == 0 else width
+            shapes |= _resnet(f"encoder.down.{level}.block.{block}", start, width)
+        if level < len(widths) - 1:
+            shapes |= _conv(f"encoder.down.{level}.downsample.conv", width, width)
+        above = widths[min(level + 1, len(widths) - 1)]
+        for block in range(layers + 1):
+            start = above if block == 0 else width
+            shapes |= _resnet(f"decoder.up.{level}.block.{block}", start, width)
+        if level > 0:
+            shapes |= _conv(f"decoder.up.{level}.upsample.conv", width, width)
+    for side in ("encoder", "decoder"):
+        for block in ("block_1", "block_2"):
+            shapes |= _resnet(f"{side}.mid.{block}", last, last)
+        shapes |= _norm(f"{side}.mid.attn_1.norm", last)
+        for layer in ("q", "k", "v", "proj_out"):
+            shapes |= _conv(f"{side}.mid.attn_1.{layer}", last, last, size=1)
+    shapes |= _norm("encoder.norm_out", last) | _conv("encoder.conv_out", last, 2 * latents)
+    return shapes | _norm("decoder.norm_out", widths[0]) | _conv("decoder.conv_out", widths[0], 3)
+
+
+def _linear(name: str, inputs: int, outputs: int) -> Shapes:
+    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
+
+
+def _norm(name: str, width: int) -> Shapes:
+    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+
+
+def _conv(name: str, inputs: int, outputs: int, *, size: int = 3) -> Shapes:
+    return {f"{name}.weight": (outputs, inputs, size, size), f"{name}.bias": (outputs,)}
+
+
+def _resnet(name: str, inputs: int, outputs: int) -> Shapes:
+    shapes = _norm(f"{name}.norm1", inputs) | _conv(f"{name}.conv1", inputs, outputs)
+    shapes |= _norm(f"{name}.norm2", outputs) | _conv(f"{name}.conv2", outputs, outputs)
+    if inputs != outputs:
+        shapes |= _conv(f"{name}.nin_shortcut", inputs, outputs, size=1)
+    return shapes
+
+
+def _fill(shapes: Shapes, generator: torch.Generator) -> dict[str, Tensor]:
+    """Matrices as wide as keeps the scale; what stretches a norm is near 1, the rest near 0."""
+    tensors = {}
+    for name, shape in shapes.items():
+        noise = torch.randn(shape, generator=generator)
+        if len(shape) > 1:
+            tensors[name] = noise / (noise[0].numel() ** 0.5)
+        elif name.endswith(("scale", ".weight")):
+            tensors[name] = 1 + 0.1 * noise
+        else:
+            tensors[name] = 0.02 * noise
+    return tensors
+
+
+def _tokenizer() -> Any:
+    """About one token for a word of the fixed wording, one for a letter of anything else."""
+    import transformers
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+    words = Regex(r"""[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+""")
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(words, behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=2000,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    trained.train_from_iterator([read_prefix(), "You are a helpful assistant."], trainer)
+    model = json.loads(trained.to_str())["model"]
+    merges = [tuple(merge) for merge in model["merges"]]
+    vocabulary = {"<|endoftext|>": 0} | {p: i + 1 for p, i in model["vocab"].items()}
+    tokenizer = transformers.Qwen2Tokenizer(vocab=vocabulary, merges=merges)
+    tokenizer.add_special_tokens({"additional_special_tokens": SPECIAL})
+    return tokenizer
