@@ -39,6 +39,7 @@ WAY_OF_THE_DATA = (
     "objectives",
     "sensitivity",
     "pgd",
+    "controls",
     "verify",
     "report",
     "protect",

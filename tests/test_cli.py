@@ -134,6 +134,17 @@ def test_verify_tells_a_protected_photo_from_an_untouched_copy(
     code, out, _ = run("verify", copy, "--original", photo, *tiny, "--json")
     assert code == 1
     assert json.loads(out)["protected"] is False
+    code, out, _ = run("verify", copy, "--original", photo, *tiny, "--transforms", "blur-2,flip")
+    assert code == 1
+    assert "blurred by 2 pixels: not protected; it is an unchanged copy of the original" in out
+    assert "mirrored: not protected" in out
+
+
+def test_unknown_transform_is_told_before_the_weights_are_loaded(run: Any, photo: Path) -> None:
+    arguments = ["verify", photo, "--original", photo, "--editor", "flux-kontext"]
+    code, _, err = run(*arguments, "--transforms", "sepia")
+    assert code == 2
+    assert "no transform is named 'sepia'" in err
 
 
 def test_edit_saves_a_picture_at_the_working_size(

@@ -11,7 +11,12 @@ import torch
 
 import decontext
 from decontext.errors import InputError
-from decontext.verify import Measurement, Verification
+from decontext.images import Photo, read_pixels
+from decontext.portraits import ASTRONAUT, GRACE_HOPPER
+from decontext.resampling import resize
+from decontext.settings import ProtectSettings
+from decontext.transforms import parse_transform
+from decontext.verify import Measurement, Verification, verify_after
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +116,108 @@ def test_unknown_block_is_an_error_that_names_what_exists(editor: Any) -> None:
 def test_missing_file_is_an_error(editor: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no file"):
         decontext.verify(tmp_path / "none.png", _picture(), editor)
+
+
+def _protected(editor: Any, original: torch.Tensor, epsilon: float = 64 / 255) -> torch.Tensor:
+    """The original after a few steps against the double block 0 of the tiny editor."""
+    photo = Photo(original, Path("photo.png"), "PNG", "RGB")
+    settings = ProtectSettings(epsilon=epsilon, steps=60, blocks="double:0", robust="off")
+    steps = decontext.protect_steps(photo, editor, settings)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            picture: torch.Tensor = stop.value
+            return picture
+
+
+@pytest.fixture(scope="module")
+def portraits() -> list[torch.Tensor]:
+    pictures = [resize(read_pixels(path), (64, 64)) for path in (ASTRONAUT, GRACE_HOPPER)]
+    return [(picture * 255).round() / 255 for picture in pictures]
+
+
+@pytest.fixture(scope="module")
+def protected(editor: Any, portraits: list[torch.Tensor]) -> torch.Tensor:
+    return _protected(editor, portraits[0])
+
+
+OPTIONS = {"prompts": ("smile", "a red hat"), "noises": 1, "blocks": "double:0"}
+
+
+def test_protected_photo_is_protected_and_says_why(
+    editor: Any, portraits: list[torch.Tensor], protected: torch.Tensor
+) -> None:
+    found = decontext.verify(protected, portraits[0], editor, **OPTIONS)
+    assert found.protected, found.reason
+    assert found.reason.startswith("the attention to the photo fell by")
+
+
+def test_unprotected_copy_is_not_protected_after_any_transform(
+    editor: Any, portraits: list[torch.Tensor]
+) -> None:
+    names = ("none", "jpeg-50", "resize-0.5", "blur-2")
+    for found in verify_after(names, portraits[0], portraits[0], editor, **OPTIONS):
+        assert not found.protected
+        assert found.reason == "it is an unchanged copy of the original"
+
+
+@pytest.mark.parametrize("name", ["jpeg-60", "resize-0.5", "blur-2", "noise-0.03"])
+def test_photo_that_was_only_published_is_not_protected(
+    editor: Any, portraits: list[torch.Tensor], name: str
+) -> None:
+    published = parse_transform(name)(portraits[0])
+    assert not decontext.verify(published, portraits[0], editor, **OPTIONS).protected
+
+
+def test_protected_photo_of_another_person_is_not_protected(
+    editor: Any, portraits: list[torch.Tensor], protected: torch.Tensor
+) -> None:
+    found = decontext.verify(protected, portraits[1], editor, **OPTIONS)
+    assert not found.protected
+    assert found.reason == "it is no version of the original, but another picture"
+
+
+def test_protected_photo_destroyed_by_blur_is_not_protected(
+    editor: Any, portraits: list[torch.Tensor], protected: torch.Tensor
+) -> None:
+    destroyed = parse_transform("blur-4")(protected)
+    found = decontext.verify(destroyed, portraits[0], editor, **OPTIONS)
+    assert not found.protected
+    assert found.blur == 4
+
+
+def test_every_transform_gets_its_own_verdict(
+    editor: Any, portraits: list[torch.Tensor], protected: torch.Tensor
+) -> None:
+    seen: list[tuple[int, int]] = []
+    found = verify_after(
+        ("none", "blur-8"),
+        protected,
+        portraits[0],
+        editor,
+        on_measure=lambda done, total: seen.append((done, total)),
+        **OPTIONS,
+    )
+    assert [one.transform for one in found] == ["none", "blur-8"]
+    assert [one.protected for one in found] == [True, False]
+    assert seen == [(number, 12) for number in range(1, 13)]
+
+
+def test_unknown_transform_is_an_error(editor: Any) -> None:
+    with pytest.raises(InputError, match="no transform is named 'sepia'"):
+        verify_after(("sepia",), _picture(), _picture(), editor)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "reason"),
+    [
+        ([(0.5, 0.5, 0.5)], "did not fall"),
+        ([(0.5, 0.46, 0.5)], "fell by 8%"),
+        ([(0.5, 0.4, 0.45)], "but random noise alone does 10%"),
+        ([(0.5, 0.1, 0.5)] * 2 + [(0.5, 0.51, 0.5)] * 2, "but only in 50% of the measurements"),
+        ([(0.5, 0.3, 0.5)], "fell by 40%; random noise of the same strength does 0%"),
+    ],
+)
+def test_reason_is_in_plain_words(pairs: list[tuple[float, float, float]], reason: str) -> None:
+    assert reason in _verification(pairs).reason

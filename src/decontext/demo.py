@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
+from decontext.controls import with_noise
 from decontext.editors import Editor
 from decontext.errors import InputError
 from decontext.evaluation.identity import THRESHOLD, FaceRecogniser, similarity
@@ -24,7 +25,6 @@ from decontext.portraits import PORTRAITS
 from decontext.protect import Result, protect
 from decontext.report import DEMONSTRATION, Figure, Section, build_page
 from decontext.settings import ProtectSettings, describe_epsilon
-from decontext.verify import with_noise
 
 SETTINGS = ProtectSettings(epsilon=12.75 / 255)
 """The budget is that of the paper's FLUX code."""

@@ -87,10 +87,23 @@ class Terminal:
             self.say(f"note: {note}")
         self.show_json({"protected": True, "output": str(result.path), **report})
 
-    def show_verification(self, verification: Verification) -> None:
-        """The verdict, and what it rests on."""
+    def show_verification(
+        self, verification: Verification, published: Sequence[Verification] = ()
+    ) -> None:
+        """The verdict, what it rests on, and one after each transform."""
         self._show_proportions(verification)
-        self.show_json(verification.to_dict())
+        for found in published:
+            from decontext.transforms import parse_transform
+
+            verdict = "protected" if found.protected else "not protected"
+            self.say(
+                f"{parse_transform(found.transform).describe()}: {verdict}; {found.reason}",
+                style="green" if found.protected else "red",
+            )
+        values = verification.to_dict()
+        if published:
+            values["after"] = {found.transform: found.to_dict() for found in published}
+        self.show_json(values)
 
     def _show_proportions(self, verification: Verification) -> None:
         values = verification.to_dict()
@@ -109,7 +122,8 @@ class Terminal:
         verdict = "protected" if verification.protected else "not protected"
         self.say(
             f"{verdict} against {verification.editor}, by {len(verification.measurements)} "
-            "measurements with instructions and noises that were not optimised on",
+            f"measurements with instructions and noises that were not optimised on; "
+            f"{verification.reason}",
             style="green" if verification.protected else "red",
         )
 

@@ -2,6 +2,8 @@
 
 The same measurement is made of the original, of the protected photo, and of the original with
 random noise of the same strength. Only what the random noise does not do counts as protection.
+Nothing may flatter: a blurred photo is compared with an equally blurred original, and another
+picture is told as such. `verify_after` measures what is left after what sites do to photos.
 """
 
 from __future__ import annotations
@@ -17,16 +19,19 @@ import torch
 from torch import Tensor
 
 from decontext.attention import resolve_blocks
+from decontext.controls import find_blur, show_the_same, usual_change, with_noise
 from decontext.editors import Editor, Prompt, load_editor
 from decontext.errors import InputError
 from decontext.images import Photo, levels, read_pixels
 from decontext.prompts import HELD_OUT
-from decontext.settings import LEVELS
+from decontext.transforms import Transform, parse_transform
 
 SIGMAS = (0.98, 0.99, 1.0)
-MOST_OF_THE_VALUES = 0.99
 SEED_OFFSET = 1_000_003  # keeps these noises apart from those of an optimisation with the same seed
 LEAST_DROP, LEAST_RATIO, LEAST_SHARE = 0.10, 3.0, 0.75
+
+TRANSFORMS = ("jpeg-85", "jpeg-75", "resize-0.5", "jpeg-75+resize-0.5", "crop-5", "blur-1")
+"""What `usual` stands for: what sites do to photos, and a little of what people do."""
 
 OnMeasure = Callable[[int, int], None]
 """Called with (passes done, passes in all)."""
@@ -53,6 +58,9 @@ class Verification:
 
     `levels` is the largest change of a colour value, `random_levels` that of the random noise: the
     one that 99 % of the changes stay within, as saving to JPEG changes single values far more.
+    `blur` is by how many pixels the photo is blurred: then `original` and `random` were measured
+    on the original blurred alike. `same_photo` is false where it shows something else.
+    `transform` names what was done to all of them before they were measured.
     """
 
     editor: str
@@ -60,6 +68,9 @@ class Verification:
     levels: int
     measurements: tuple[Measurement, ...]
     random_levels: int = 0
+    blur: float = 0.0
+    same_photo: bool = True
+    transform: str = "none"
 
     @property
     def original(self) -> float:
@@ -96,16 +107,39 @@ class Verification:
         """Whether the photo measures as protected, by the rule of the class."""
         return (
             self.levels > 0
+            and self.same_photo
             and self.drop >= LEAST_DROP
             and self.drop >= LEAST_RATIO * self.random_drop
             and self.share_fallen >= LEAST_SHARE
         )
 
+    @property
+    def reason(self) -> str:
+        """Why the verdict is as it is, in plain words."""
+        if self.levels == 0:
+            return "it is an unchanged copy of the original"
+        if not self.same_photo:
+            return "it is no version of the original, but another picture"
+        fell = f"the attention to the photo fell by {_percent(self.drop)}"
+        if self.blur:
+            fell += f" beyond what blurring by {self.blur:g} pixels does, as this photo is blurred"
+        if self.drop < LEAST_DROP:
+            return fell if self.drop > 0 else "the attention to the photo did not fall"
+        if self.drop < LEAST_RATIO * self.random_drop:
+            return f"{fell}, but random noise alone does {_percent(self.random_drop)}"
+        if self.share_fallen < LEAST_SHARE:
+            return f"{fell}, but only in {_percent(self.share_fallen)} of the measurements"
+        return f"{fell}; random noise of the same strength does {_percent(self.random_drop)}"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a report, spread included."""
         return {
             "protected": self.protected,
+            "reason": self.reason,
             "editor": self.editor,
+            "transform": self.transform,
+            "blur": self.blur,
+            "same_photo": self.same_photo,
             "blocks": list(self.blocks),
             "levels": self.levels,
             "random_levels": self.random_levels,
@@ -133,9 +167,13 @@ def verify(
     prompts: Sequence[str] = HELD_OUT,
     noises: int = 2,
     seed: int = 0,
+    transform: Transform | None = None,
     on_measure: OnMeasure | None = None,
 ) -> Verification:
-    """Measure whether a photo is protected against an editor.
+    """Measure whether a photo is protected against an editor, by default as it is.
+
+    With a `transform` the protected photo, the original and the one with random noise are all
+    measured after it.
 
     Raises:
         InputError: a file cannot be read, the pictures differ in size, or there are no such blocks.
@@ -148,8 +186,12 @@ def verify(
     if not prompts or noises < 1:
         raise InputError("there must be an instruction and a noise to measure with.")
     numbers = resolve_blocks(blocks, loaded.info.double_blocks, loaded.info.single_blocks)
-    strength = _usual_change(before, after)
-    pictures = (before, after, with_noise(before, strength, seed))
+    blur = find_blur(before, after)
+    reference = parse_transform(f"blur-{blur}")(before) if blur else before
+    strength = usual_change(reference, after)
+    change = transform or parse_transform("none")
+    versions = (reference, after, with_noise(reference, strength, SEED_OFFSET + seed))
+    pictures = tuple(change(version) for version in versions)
 
     @lru_cache(maxsize=len(pictures))  # one instruction at a time, for all its noises
     def encode(text: str, index: int) -> Prompt:
@@ -165,7 +207,61 @@ def verify(
             if on_measure is not None:
                 on_measure(len(pictures) * number + len(found), total)
         measurements.append(Measurement(text, sigma, *found))
-    return Verification(loaded.info.name, numbers, distance, tuple(measurements), strength)
+    return Verification(
+        editor=loaded.info.name,
+        blocks=numbers,
+        levels=distance,
+        measurements=tuple(measurements),
+        random_levels=strength,
+        blur=blur,
+        same_photo=show_the_same(reference, after),
+        transform=change.name,
+    )
+
+
+def verify_after(
+    transforms: Sequence[str],
+    protected: Photo | str | Path | Tensor,
+    original: Photo | str | Path | Tensor,
+    editor: Editor | str,
+    *,
+    on_measure: OnMeasure | None = None,
+    **options: Any,
+) -> tuple[Verification, ...]:
+    """One verification after each transform, by name; `options` are those of `verify`.
+
+    Raises:
+        InputError: there is no such transform; otherwise as `verify`.
+    """
+    chosen = [parse_transform(name) for name in transforms]
+    loaded = load_editor(editor) if isinstance(editor, str) else editor
+    after, before = read_pixels(protected), read_pixels(original)
+
+    def count(index: int) -> OnMeasure | None:
+        if on_measure is None:
+            return None
+        return lambda done, total: on_measure(index * total + done, len(chosen) * total)
+
+    return tuple(
+        verify(after, before, loaded, transform=change, on_measure=count(index), **options)
+        for index, change in enumerate(chosen)
+    )
+
+
+def read_transforms(text: str) -> tuple[str, ...]:
+    """Names of transforms as people write them: with commas, or `usual` for what sites do.
+
+    Raises:
+        InputError: there is no such transform.
+    """
+    if text.strip() == "usual":
+        return TRANSFORMS
+    return tuple(parse_transform(name).name for name in text.split(",") if name.strip())
+
+
+def _percent(value: float) -> str:
+    # Adding zero turns a rounded -0.0 into 0.0.
+    return f"{round(value, 2) + 0.0:.0%}"
 
 
 def _proportion(
@@ -176,17 +272,3 @@ def _proportion(
     with torch.no_grad():
         noise = editor.draw_noise(size, generator)
         return float(editor.attend(picture, prompt, sigma, noise, blocks).mean())
-
-
-def _usual_change(before: Tensor, after: Tensor) -> int:
-    """The smallest number of levels that most of the colour values changed by at most."""
-    changes = (after - before).mul_(LEVELS).round_().abs_().to(torch.uint8).flatten()
-    counts = torch.bincount(changes, minlength=LEVELS + 1).cumsum(0)
-    return int((counts < MOST_OF_THE_VALUES * changes.numel()).sum())
-
-
-def with_noise(picture: Tensor, strength: int, seed: int) -> Tensor:
-    """The picture with every colour value changed by `strength` levels, up or down at random."""
-    generator = torch.Generator().manual_seed(SEED_OFFSET + seed)
-    signs = torch.randint(0, 2, picture.shape, generator=generator, dtype=torch.float32)
-    return signs.mul_(2).sub_(1).mul_(strength / LEVELS).add_(picture).clamp_(0, 1)

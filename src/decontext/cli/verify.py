@@ -31,6 +31,14 @@ def verify(
     editor: EditorOption = None,
     blocks: BlocksOption = None,
     seed: SeedOption = None,
+    transforms: Annotated[
+        str | None,
+        typer.Option(
+            "--transforms",
+            metavar="NAMES",
+            help="Also after these: 'usual', or jpeg-75,resize-0.5,...; several at once with +.",
+        ),
+    ] = None,
     weights: WeightsOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
@@ -38,19 +46,21 @@ def verify(
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Measure whether a photo is protected against an editor.
+    """Measure whether a photo is protected against an editor, and after what else.
 
-    Exit code 0: it is. 1: it is not. 2: your input.
+    Exit code 0: it is, as it lies there. 1: it is not. 2: your input.
     """
     terminal = Terminal(as_json=as_json, quiet=quiet)
     require_editor(editor)
     from decontext.images import load_photo
-    from decontext.verify import verify as verify_photo
+    from decontext.verify import read_transforms, verify_after
 
+    names = ("none", *read_transforms(transforms or ""))
     after, before = load_photo(protected), load_photo(original)
     chosen = open_editor(terminal, editor, weights, device, precision)
     with terminal.progress("measuring") as draw:
-        verification = verify_photo(
+        as_it_is, *published = verify_after(
+            names,
             after,
             before,
             chosen,
@@ -58,5 +68,5 @@ def verify(
             seed=seed or 0,
             on_measure=lambda done, total: draw(done, total, ""),
         )
-    terminal.show_verification(verification)
-    return 0 if verification.protected else 1
+    terminal.show_verification(as_it_is, published)
+    return 0 if as_it_is.protected else 1
