@@ -22,6 +22,8 @@ WAY_OF_THE_DATA = (
     "errors",
     "portraits",
     "files",
+    "embeddings",
+    "machine",
     "exif",
     "colour",
     "images",

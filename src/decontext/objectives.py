@@ -6,15 +6,16 @@ with, and `control_noise` is what nobody optimised. Every call draws prompt, noi
 anew from the generator it is given.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from decontext import entropy
 from decontext.attention import measuring, resolve_blocks
-from decontext.editors import Editor, Prompt
+from decontext.editors import AttendsLatents, Editor, Prepares, Prompt
 from decontext.errors import InputError
 from decontext.prompts import OPTIMISE
 from decontext.resampling import resize
@@ -22,6 +23,9 @@ from decontext.settings import CONTROLS, LEVELS, ProtectSettings
 
 Objective = Callable[[Tensor, torch.Generator], Tensor]
 """Picture `(1, 3, height, width)` in [0, 1] and source of randomness to a scalar to minimise."""
+
+Draw = tuple[Prompt, float, Tensor]
+"""Instruction, noise level and target latents of one pass."""
 
 FLOW_SIGMA_RANGE = (0.5, 1.0)
 """Below this the noisy picture itself shows the person, and the photo plays no part."""
@@ -60,6 +64,7 @@ def build_objective(
         ),
         sigma_range=settings.sigma_range,
         samples=draws,
+        working_sides=settings.working_sides,
     )
 
 
@@ -71,6 +76,7 @@ def context_proportion(
     blocks: Sequence[int],
     sigma_range: tuple[float, float] = (0.98, 1.0),
     samples: int = 1,
+    working_sides: Sequence[int | None] = (None,),
 ) -> Objective:
     """How much of the target's attention falls on the photo: the mean over blocks and draws.
 
@@ -83,20 +89,31 @@ def context_proportion(
         prompts: instructions to draw from.
         blocks: numbers of joint-attention calls, see `attention.resolve_blocks`.
         sigma_range: noise levels to draw from, within [0, 1].
-        samples: draws that a value is the mean of.
+        samples: draws that a value is the mean of, at each of the sizes.
+        working_sides: sizes at which the editor sees the photo, see `settings`.
 
     Source: arXiv 2512.16625, eq. 8 (minimising r is maximising 1 - r) and eq. 11.
     """
+    if isinstance(editor, Prepares):
+        sizes = working_sizes(editor, photo, working_sides)
+        editor.prepare(prompts, blocks, sizes=sizes, images=[photo])
     encode = _cached_encoder(editor, photo)
 
     def objective(image: Tensor, generator: torch.Generator) -> Tensor:
-        def draw() -> Tensor:
+        def draw(size: tuple[int, int]) -> Draw:
             prompt = encode(_draw_prompt(prompts, generator))
             sigma = _draw_sigma(sigma_range, generator)
-            noise = editor.draw_noise(_working_size(editor, image), generator)
-            return editor.attend(image, prompt, sigma, noise, blocks).mean()
+            return prompt, sigma, editor.draw_noise(size, generator)
 
-        return _mean(draw, samples)
+        values = []
+        for size in working_sizes(editor, image, working_sides):
+            draws = (draw(size) for _ in range(samples))
+            if isinstance(editor, AttendsLatents):
+                context = editor.encode_image(image, size)
+                values.append(_attend_in_turn(editor, context, draws, blocks, samples))
+            else:
+                values.append(_mean(editor.attend(image, *one, blocks).mean() for one in draws))
+        return _mean(values)
 
     return objective
 
@@ -109,6 +126,7 @@ def attention_entropy(
     blocks: Sequence[int],
     sigma_range: tuple[float, float] = (0.98, 1.0),
     samples: int = 1,
+    working_sides: Sequence[int | None] = (None,),
 ) -> Objective:
     """How evenly attention between target and photo is spread, negative: a baseline.
 
@@ -120,7 +138,13 @@ def attention_entropy(
     normalised over the other picture's tokens, see `entropy`.
     """
     measured = context_proportion(
-        editor, photo, prompts=prompts, blocks=blocks, sigma_range=sigma_range, samples=samples
+        editor,
+        photo,
+        prompts=prompts,
+        blocks=blocks,
+        sigma_range=sigma_range,
+        samples=samples,
+        working_sides=working_sides,
     )
 
     def objective(image: Tensor, generator: torch.Generator) -> Tensor:
@@ -157,7 +181,7 @@ def flow_matching(
             velocity = editor.predict(image, prompt, sigma, torch.lerp(clean, noise, sigma))
             return -(velocity.float() - (noise - clean)).square().mean()
 
-        return _mean(draw, samples)
+        return _mean(draw() for _ in range(samples))
 
     return objective
 
@@ -200,6 +224,28 @@ def control_noise(
     return (photo + noise.to(photo.device)).clamp_(0, 1)
 
 
+def working_sizes(
+    editor: Editor, photo: Tensor, sides: Sequence[int | None]
+) -> tuple[tuple[int, int], ...]:
+    """Sizes in pixels at which the editor sees a photo; see `settings.parse_working_size`.
+
+    Raises:
+        InputError: the editor sees photos at its ordinary size only.
+    """
+    width, height = photo.shape[-1], photo.shape[-2]
+    if any(side is not None for side in sides) and not isinstance(editor, AttendsLatents):
+        raise InputError(
+            f"{editor.info.name} sees photos at its ordinary size only", "Leave out --working-size."
+        )
+    sizes = (
+        editor.working_size(width, height)
+        if side is None
+        else editor.working_size(width, height, side)
+        for side in sides
+    )
+    return tuple(dict.fromkeys(sizes))
+
+
 def _cached_encoder(editor: Editor, photo: Tensor) -> Callable[[str], Prompt]:
     """Encodes each instruction once, when it is first drawn."""
     return cache(lambda text: editor.encode_prompt(text, photo))
@@ -233,5 +279,45 @@ def _draw_sigma(sigma_range: tuple[float, float], generator: torch.Generator) ->
     return low + (high - low) * float(share)
 
 
-def _mean(draw: Callable[[], Tensor], samples: int) -> Tensor:
-    return torch.stack([draw() for _ in range(samples)]).mean()
+def _mean(values: Iterable[Tensor]) -> Tensor:
+    return torch.stack(list(values)).mean()
+
+
+def _attend_in_turn(
+    editor: AttendsLatents,
+    context: Tensor,
+    draws: Iterable[Draw],
+    blocks: Sequence[int],
+    samples: int,
+) -> Tensor:
+    """Mean proportion of several draws: one pass through the autoencoder for all of them.
+
+    Each draw is differentiated down to the context latents at once, so that only one of their
+    graphs exists at a time, and what is sent back through the autoencoder is the sum.
+    """
+    if samples == 1 or not (torch.is_grad_enabled() and context.requires_grad):
+        return _mean(editor.attend_latents(context, *one, blocks).mean() for one in draws)
+    leaf = context.detach().requires_grad_()
+    total = torch.zeros((), device=context.device)
+    gradient = torch.zeros_like(leaf)
+    for one in draws:
+        value = editor.attend_latents(leaf, *one, blocks).mean() / samples
+        gradient += torch.autograd.grad(value, leaf)[0]
+        total += value.detach()
+    carried: Tensor = _Carried.apply(context, total, gradient)  # type: ignore[no-untyped-call]
+    return carried
+
+
+class _Carried(torch.autograd.Function):
+    """A value whose gradient to the latents is known already."""
+
+    @staticmethod
+    def forward(ctx: Any, context: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+        del context
+        ctx.save_for_backward(gradient)
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * upstream[0], None, None

@@ -19,7 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from decontext.editors import Editor, load_editor
+from decontext.attention import resolve_blocks
+from decontext.editors import Editor, LoadsForMeasuring, Prepares, load_editor
 from decontext.errors import InputError, NotProtectedError
 from decontext.files import check_writable
 from decontext.images import (
@@ -31,9 +32,9 @@ from decontext.images import (
     quantise,
     save_photo,
 )
-from decontext.objectives import build_objective, control_noise
+from decontext.objectives import build_objective, control_noise, working_sizes
 from decontext.pgd import Step, descend
-from decontext.prompts import HELD_OUT
+from decontext.prompts import HELD_OUT, OPTIMISE
 from decontext.report import build_report, report_path, write_report
 from decontext.sensitivity import choose_blocks
 from decontext.settings import CONTROLS, ProtectSettings
@@ -151,6 +152,7 @@ def protect(
     target = Path(output) if output is not None else default_output(photo.path)
     check_targets(photo, target, force=force)
     loaded = load_editor(editor) if isinstance(editor, str) else editor
+    _prepare(loaded, photo, settings)
     settings = settle(photo, loaded, settings)
     saving = saved_as(target, quality)
     image = _drain(protect_steps(photo, loaded, settings, saving=saving), on_step)
@@ -161,11 +163,12 @@ def protect(
         verification = verify(
             saved,
             photo,
-            loaded,
+            _for_measuring(loaded),
             blocks=settings.blocks,
             prompts=HELD_OUT[: settings.verify_prompts],
             noises=settings.verify_noises,
             seed=settings.seed,
+            working_size=settings.working_size,
             on_measure=on_measure,
         )
         if not verification.protected:
@@ -258,6 +261,22 @@ def _control_steps(
         original=original,
     )
     return noisy
+
+
+def _prepare(editor: Editor, photo: Photo, settings: ProtectSettings) -> None:
+    """All instructions of the run at once, so that the text encoders are needed once only."""
+    if isinstance(editor, Prepares):
+        info = editor.info
+        blocks = "all" if settings.blocks == "auto" else settings.blocks
+        editor.prepare(
+            [*OPTIMISE, *HELD_OUT[: settings.verify_prompts]],
+            resolve_blocks(blocks, info.double_blocks, info.single_blocks),
+            sizes=working_sizes(editor, photo.pixels, settings.working_sides),
+        )
+
+
+def _for_measuring(editor: Editor) -> Editor:
+    return editor.for_measuring() if isinstance(editor, LoadsForMeasuring) else editor
 
 
 def _drain(steps: Generator[Step, None, Tensor], on_step: OnStep | None) -> Tensor:

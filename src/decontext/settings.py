@@ -28,7 +28,30 @@ CONTROLS = ("random-sign", "uniform")
 RobustLevel = Literal["off", "jpeg", "web", "strong"]
 
 LEVELS = 255
+ORDINARY_SIZE = "ordinary"
+SMALLEST_SIDE, LARGEST_SIDE = 64, 4096
 MAXIMUM_SEED = 2**63 - 1
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {
+        "epsilon": 0.1 / 2,
+        "steps": 800,
+        "step_size": 0.005 / 2,
+        "momentum": 0.0,
+        "schedule": "constant",
+        "random_start": 0.0,
+        "sigma_range": (0.98, 1.0),
+        "blocks": "paper",
+        "samples_per_step": 1,
+        "working_size": "512",
+        "robust": "off",
+    },
+    "balanced": {"steps": 100, "blocks": "paper", "working_size": ORDINARY_SIZE},
+    "fast": {"steps": 50, "blocks": "double:0", "working_size": "512"},
+}
+"""Settings by name. "paper" is arXiv 2512.16625, section 5, in colours of [0, 1]: its code for
+FLUX counts from -1 to 1. "fast" looks at the first block only, as arXiv 2607.27292 does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +78,9 @@ class ProtectSettings:
         objective: what is optimised, see `objectives`: "context-proportion" is the method;
             "attention-entropy", "flow", "encoder" and "encoder-grey" are other people's, with the
             same optimiser; "random-sign" and "uniform" are noise of the same budget.
+        working_size: at which size the editor sees the photo: "ordinary", as in anyone's edit, or
+            pixels a side (512: about 512 x 512, the photo's aspect ratio), several with commas:
+            then each step draws for all of them. Paper: 512.
         robust: what is done to the photo, at random in each step, before the editor sees it, so
             that the protection outlasts it: "off" nothing, "jpeg" JPEG 50 to 95, "web" what sites
             do (JPEG, reducing, cutting a little off), "strong" more of it, and mirroring, blur
@@ -78,6 +104,7 @@ class ProtectSettings:
     sigma_range: tuple[float, float] = (0.98, 1.0)
     blocks: str = "all"
     samples_per_step: int = 1
+    working_size: str = ORDINARY_SIZE
     objective: ObjectiveName = "context-proportion"
     robust: RobustLevel = "web"
     seed: int = 0
@@ -101,6 +128,7 @@ class ProtectSettings:
             raise InputError(
                 f"blocks is {self.blocks!r}; it must name attention blocks.", "Try 'all'."
             )
+        parse_working_size(self.working_size)
 
     @property
     def first_step_size(self) -> float:
@@ -112,6 +140,21 @@ class ProtectSettings:
         if self.step_size is not None:
             return self.step_size
         return self.epsilon * min(max(15 / self.steps, 0.05), 0.5)
+
+    @property
+    def working_sides(self) -> tuple[int | None, ...]:
+        """Sides of the working sizes in pixels; None is the editor's ordinary size."""
+        return parse_working_size(self.working_size)
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> "ProtectSettings":
+        """The settings of that name in `PRESETS`, changed by what is given.
+
+        Raises:
+            InputError: there is no such preset, or a value is out of its range.
+        """
+        _check_choice("preset", name, tuple(PRESETS))
+        return cls(**PRESETS[name] | overrides)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON holds them; `from_dict` gives back equal ones, to the last bit."""
@@ -134,6 +177,28 @@ class ProtectSettings:
         if isinstance(values.get("sigma_range"), list):
             values["sigma_range"] = tuple(values["sigma_range"])
         return cls(**values)
+
+
+def parse_working_size(text: str) -> tuple[int | None, ...]:
+    """Sides of the working sizes in pixels, without repeats; None is the ordinary size.
+
+    Raises:
+        InputError: neither "ordinary" nor whole numbers from 64 to 4096.
+    """
+    sides: list[int | None] = []
+    for part in text.split(",") if isinstance(text, str) else [repr(text)]:
+        name = part.strip()
+        if name == ORDINARY_SIZE:
+            sides.append(None)
+        elif re.fullmatch(r"\d{1,5}", name) and SMALLEST_SIDE <= int(name) <= LARGEST_SIDE:
+            sides.append(int(name))
+        else:
+            raise InputError(
+                f"working_size is {text!r}; it must be 'ordinary' or pixels a side, "
+                f"{SMALLEST_SIDE} to {LARGEST_SIDE}.",
+                "Try ordinary, 512 or ordinary,512.",
+            )
+    return tuple(dict.fromkeys(sides))
 
 
 def parse_epsilon(text: str, *, name: str = "epsilon") -> tuple[float, str]:

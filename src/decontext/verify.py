@@ -20,10 +20,12 @@ from torch import Tensor
 
 from decontext.attention import resolve_blocks
 from decontext.controls import find_blur, show_the_same, usual_change, with_noise
-from decontext.editors import Editor, Prompt, load_editor
+from decontext.editors import AttendsLatents, Editor, Prepares, Prompt, load_editor
 from decontext.errors import InputError
 from decontext.images import Photo, levels, read_pixels
+from decontext.objectives import working_sizes
 from decontext.prompts import HELD_OUT
+from decontext.settings import ORDINARY_SIZE, parse_working_size
 from decontext.transforms import Transform, parse_transform
 
 SIGMAS = (0.98, 0.99, 1.0)
@@ -168,12 +170,13 @@ def verify(
     noises: int = 2,
     seed: int = 0,
     transform: Transform | None = None,
+    working_size: str = ORDINARY_SIZE,
     on_measure: OnMeasure | None = None,
 ) -> Verification:
     """Measure whether a photo is protected against an editor, by default as it is.
 
     With a `transform` the protected photo, the original and the one with random noise are all
-    measured after it.
+    measured after it. With several working sizes (see `ProtectSettings`) the measurements take turns.
 
     Raises:
         InputError: a file cannot be read, the pictures differ in size, or there are no such blocks.
@@ -193,6 +196,11 @@ def verify(
     versions = (reference, after, with_noise(reference, strength, SEED_OFFSET + seed))
     pictures = tuple(change(version) for version in versions)
 
+    sides = parse_working_size(working_size)
+    if isinstance(loaded, Prepares):
+        sizes = working_sizes(loaded, pictures[0], sides)
+        loaded.prepare(prompts, numbers, sizes=sizes, images=pictures)
+
     @lru_cache(maxsize=len(pictures))  # one instruction at a time, for all its noises
     def encode(text: str, index: int) -> Prompt:
         return loaded.encode_prompt(text, pictures[index])
@@ -203,7 +211,8 @@ def verify(
         found = []
         for index, picture in enumerate(pictures):
             prompt = encode(text, index)
-            found.append(_proportion(loaded, picture, prompt, sigma, numbers, seed + number))
+            side = sides[number % len(sides)]
+            found.append(_proportion(loaded, picture, prompt, sigma, numbers, seed + number, side))
             if on_measure is not None:
                 on_measure(len(pictures) * number + len(found), total)
         measurements.append(Measurement(text, sigma, *found))
@@ -265,10 +274,19 @@ def _percent(value: float) -> str:
 
 
 def _proportion(
-    editor: Editor, picture: Tensor, prompt: Prompt, sigma: float, blocks: Sequence[int], seed: int
+    editor: Editor,
+    picture: Tensor,
+    prompt: Prompt,
+    sigma: float,
+    blocks: Sequence[int],
+    seed: int,
+    side: int | None,
 ) -> float:
     generator = torch.Generator().manual_seed(SEED_OFFSET + seed)
-    size = editor.working_size(picture.shape[-1], picture.shape[-2])
+    (size,) = working_sizes(editor, picture, (side,))
     with torch.no_grad():
         noise = editor.draw_noise(size, generator)
-        return float(editor.attend(picture, prompt, sigma, noise, blocks).mean())
+        if not isinstance(editor, AttendsLatents):
+            return float(editor.attend(picture, prompt, sigma, noise, blocks).mean())
+        context = editor.encode_image(picture, size)
+        return float(editor.attend_latents(context, prompt, sigma, noise, blocks).mean())

@@ -346,7 +346,7 @@ def test_models_take_turns_in_memory_unless_both_fit(folder: Path) -> None:
     editor.parts.together = False
     image = photo()
     texts = ["smile", "red hat"]
-    editor.prepare(texts, ALL, [image])
+    editor.prepare(texts, ALL, images=[image])
     assert editor.parts.loaded_text is not None and editor.parts.loaded_body is None
     noise = noise_for(editor, image)
     for text in texts:

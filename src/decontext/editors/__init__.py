@@ -1,27 +1,49 @@
 """The editors, one file each, found by file name: `flux_kontext.py` is `flux-kontext`.
 
 An underscore is a hyphen, between digits a dot: `step1x_edit_v1_0.py` is `step1x-edit-v1.0`. A file
-that belongs here defines `INFO` and `load(source, *, device, dtype, cache)`. Importing this package
-imports neither torch nor any editor.
+that belongs here defines `INFO` and `load(source, *, device, dtype, cache)`, and may take further
+options. Importing this package imports neither torch nor any editor.
 """
 
 from __future__ import annotations
 
 import difflib
+import inspect
 import pkgutil
 import re
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from decontext.editors._base import Editor, EditorInfo, Prompt
+from decontext.editors._base import (
+    AttendsLatents,
+    Cost,
+    Editor,
+    EditorInfo,
+    Estimates,
+    LoadsForMeasuring,
+    Prepares,
+    Prompt,
+)
 from decontext.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Editor", "EditorInfo", "Prompt", "editor_names", "list_editors", "load_editor"]
+__all__ = [
+    "AttendsLatents",
+    "Cost",
+    "Editor",
+    "EditorInfo",
+    "Estimates",
+    "LoadsForMeasuring",
+    "Prepares",
+    "Prompt",
+    "editor_names",
+    "list_editors",
+    "load_editor",
+]
 
 
 def editor_names() -> tuple[str, ...]:
@@ -43,18 +65,25 @@ def load_editor(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
     cache: str | Path | None = None,
+    **options: Any,
 ) -> Editor:
     """Load an editor with frozen weights.
 
     `source` is a folder in the editor's own format or a hub id (default: the editor's own),
-    `device` defaults to a GPU where there is one, `dtype` ("float32" or "bfloat16") to what suits
-    the device, `cache` is the folder where weights from the hub are kept.
+    `device` defaults to a GPU where there is one, `dtype` is how the weights are held ("float32",
+    "bfloat16"; some editors: "int8", "fp8", "nf4", "auto") and defaults to what suits the device,
+    `cache` is the folder where weights from the hub are kept. `options` are the editor's own, such
+    as `stream_weights=True` and `parts=FOLDER` of flux-kontext.
 
     Raises:
-        InputError: there is no such editor, device or dtype.
+        InputError: there is no such editor, device, dtype or option.
         EditorError: the weights are missing or damaged; the message names the part.
     """
-    editor: Editor = _editor_module(name).load(source, device=device, dtype=dtype, cache=cache)
+    load = _editor_module(name).load
+    for option in options:
+        if option not in inspect.signature(load).parameters:
+            raise InputError(f"{name} has no option --{option.replace('_', '-')}", "leave it out")
+    editor: Editor = load(source, device=device, dtype=dtype, cache=cache, **options)
     return editor
 
 

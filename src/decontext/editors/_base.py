@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +55,21 @@ class Prompt:
     photo_counts: bool = False
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a step takes: bytes of the device's memory (0: unknown), and work.
+
+    `step_flop` and `pass_flop` count floating-point operations, with gradient and of one pass
+    without; `words` says for people how the weights are held.
+    """
+
+    memory: int
+    step_flop: float
+    pass_flop: float
+    blocks: int
+    words: str
+
+
 class Editor(Protocol):
     """An in-context diffusion-transformer editor with frozen weights.
 
@@ -68,8 +83,11 @@ class Editor(Protocol):
     @property
     def device(self) -> torch.device: ...
 
-    def working_size(self, width: int, height: int) -> tuple[int, int]:
-        """Size to which the ordinary pipeline brings a photo of `width` x `height`."""
+    def working_size(self, width: int, height: int, side: int | None = None) -> tuple[int, int]:
+        """Size to which the ordinary pipeline brings a photo of `width` x `height`.
+
+        With a `side`, the size of about `side` x `side` pixels and the photo's aspect ratio.
+        """
         ...
 
     def encode_prompt(self, text: str, image: Tensor | None = None) -> Prompt:
@@ -84,8 +102,11 @@ class Editor(Protocol):
         """Pure-noise target latents for an edit of the working size `size`."""
         ...
 
-    def encode_image(self, image: Tensor) -> Tensor:
-        """Context latents of a photo of any size, differentiable in its pixels."""
+    def encode_image(self, image: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """Context latents of a photo of any size, differentiable in its pixels.
+
+        `size` is the working size, by default that of the ordinary pipeline.
+        """
         ...
 
     def attend(
@@ -117,4 +138,58 @@ class Editor(Protocol):
         on_step: OnEditStep | None = None,
     ) -> Tensor:
         """The ordinary edit that anyone would run, at the working size, on the CPU in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class AttendsLatents(Protocol):
+    """An editor whose autoencoder can be left out of a pass: several passes then share one."""
+
+    def attend_latents(
+        self, context: Tensor, prompt: Prompt, sigma: float, noise: Tensor, blocks: Sequence[int]
+    ) -> Tensor:
+        """As `Editor.attend`, from what `encode_image` returned, differentiable in it."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """An editor that does better when it knows beforehand what will be asked of it."""
+
+    def prepare(
+        self,
+        prompts: Sequence[str],
+        blocks: Sequence[int],
+        *,
+        sizes: Sequence[tuple[int, int]] = (),
+        images: Sequence[Tensor] = (),
+    ) -> None:
+        """Encode these instructions, forget the text encoders, load the weights up to the blocks.
+
+        `sizes` are the working sizes that will be asked for, `images` the photos that a text
+        encoder will see.
+
+        Raises:
+            EditorError: weights are missing or do not fit.
+        """
+        ...
+
+
+@runtime_checkable
+class LoadsForMeasuring(Protocol):
+    """An editor that may run in less than its best precision while it optimises."""
+
+    def for_measuring(self) -> Editor:
+        """The same editor in the best precision that fits; itself where that is it already."""
+        ...
+
+
+@runtime_checkable
+class Estimates(Protocol):
+    """An editor that can say what a step will take."""
+
+    def estimate(
+        self, blocks: Sequence[int], sizes: Sequence[tuple[int, int]], samples: int
+    ) -> Cost:
+        """Of a step with so many draws at each size. Raises: EditorError where nothing fits."""
         ...

@@ -8,7 +8,7 @@ side and its forward pass. Latents are `(1, channels, height / 8, width / 8)`, t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -85,10 +85,13 @@ def encode_image(vae: Any, image: Tensor, size: tuple[int, int], *, checkpointin
         pixels = resize(pixels, size)
     if not (checkpointing and torch.is_grad_enabled()):
         return _encode_pixels(vae, pixels)
-    latents: Tensor = checkpoint(
-        _encode_pixels, vae, pixels, use_reentrant=False, preserve_rng_state=False
-    )
+    latents: Tensor = run_again(_encode_pixels, vae, pixels)
     return latents
+
+
+def run_again(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a function without a trace, and once more when the gradient passes through it."""
+    return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
 
 
 def _encode_pixels(vae: Any, pixels: Tensor) -> Tensor:

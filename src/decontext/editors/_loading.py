@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from decontext.editors._plan import ALIASES, PRECISIONS
 from decontext.errors import EditorError, InputError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -61,6 +62,22 @@ def choose_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch
     return chosen
 
 
+def choose_precision(precision: str | torch.dtype | None, device: torch.device) -> str:
+    """How weights are held: one of `PRECISIONS`; by default as `choose_dtype`.
+
+    Raises:
+        InputError: there is no such precision (float16 gradients underflow).
+    """
+    if precision is None or isinstance(precision, torch.dtype):
+        return str(choose_dtype(precision, device)).removeprefix("torch.")
+    chosen = ALIASES.get(precision, precision)
+    if chosen not in PRECISIONS:
+        raise InputError(
+            f"the precision is {precision}; it must be one of {', '.join((*ALIASES, *PRECISIONS))}"
+        )
+    return chosen
+
+
 def load_parts(
     editor: str,
     source: str | Path,
@@ -86,6 +103,12 @@ def load_parts(
             part: _load_part(editor, folder if local else str(source), part, kind, dtype, cache)
             for part, kind in classes.items()
         }
+
+
+def load_part(editor: str, folder: Path, part: str, kind: Any, *, dtype: torch.dtype) -> Any:
+    """One part of a local folder. Raises: EditorError, naming it."""
+    with quiet(True):
+        return _load_part(editor, folder, part, kind, dtype, None)
 
 
 def _load_part(

@@ -9,7 +9,7 @@ is the pass with the instruction. The sequence is text, target, context.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -170,10 +170,20 @@ class Step1XEditor:
         return self.parts.read(text, self.parts.look(image, self._bring))
 
     def prepare(
-        self, prompts: Sequence[str], blocks: Sequence[int], images: Iterable[Tensor] = ()
+        self,
+        prompts: Sequence[str],
+        blocks: Sequence[int],
+        *,
+        sizes: Sequence[tuple[int, int]] = (),
+        images: Sequence[Tensor] = (),
     ) -> None:
-        """Read these instructions with these photos, so that the text side is not needed later."""
-        del blocks
+        """Read these instructions with these photos, so that the text side is not needed later.
+
+        Where both sides are in memory together, that is left to the passes that need them.
+        """
+        del blocks, sizes
+        if self.parts.together:
+            return
         with torch.no_grad():
             for image in images:
                 for text in prompts:
