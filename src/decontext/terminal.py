@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.progress import Progress
 
     from decontext.demo import Demonstration
@@ -139,6 +141,22 @@ class Terminal:
             self.say(line)
         self.say(f"page: {demonstration.page}", style="bold")
         self.show_json(demonstration.to_dict())
+
+    def show_evaluation(self, rows: Sequence[Mapping[str, Any]], page: Path) -> None:
+        """What there is to say of each photo, who edits show, and where the page is."""
+        from decontext.evaluation.tables import Figures, identity_table, photo_table, to_dict
+
+        figures = Figures([dict(row) for row in rows])
+        for name, _, status, notes in photo_table(figures)[1:]:
+            if notes:
+                self.say(f"{name}: {status}; {notes}")
+        head, *body = identity_table(figures)
+        table = _table(*head)
+        for row in body:
+            table.add_row(*row)
+        self._out.print(table)
+        self.say(f"page: {page}", style="bold")
+        self.show_json({"page": str(page), **to_dict(figures)})
 
     @contextmanager
     def progress(self, title: str) -> Iterator[OnProgress]:

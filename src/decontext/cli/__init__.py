@@ -19,6 +19,7 @@ from decontext import __version__
 from decontext.cli.demo import demo
 from decontext.cli.edit import edit
 from decontext.cli.editors import editors
+from decontext.cli.evaluate import evaluate
 from decontext.cli.protect import protect
 from decontext.cli.verify import verify
 from decontext.errors import DecontextError
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-COMMANDS = (protect, verify, edit, editors, demo)
+COMMANDS = (protect, verify, edit, editors, evaluate, demo)
 """In the order of `decontext --help`; a new command is a module here and an entry."""
 
 for command in COMMANDS:

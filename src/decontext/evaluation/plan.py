@@ -1,0 +1,160 @@
+"""What an evaluation does: which photos, protected how, published how, edited by what.
+
+First station of `decontext evaluate` and of the study: everything that follows is the product of
+these lists, and a result belongs to one element of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast, get_args
+
+from torch import Tensor
+
+from decontext.editors import Editor
+from decontext.errors import InputError
+from decontext.prompts import HELD_OUT
+from decontext.settings import LEVELS, ObjectiveName, ProtectSettings, RobustLevel
+from decontext.transforms import parse_transform
+
+ORIGINAL = "original"
+"""In place of a protection: the photo as it was."""
+
+NONE, REDRAW = "none", "redraw"
+REDRAW_INSTRUCTION = "remove the noise and keep the picture as it is"
+"""Cleaning by the editor itself, with an instruction that asks for nothing else."""
+
+TRANSFORMS = (NONE, "jpeg-75", "resize-0.5", "jpeg-75+resize-0.5")
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".avif")
+"""What counts as a picture in a folder, readable or not; other files are left alone."""
+
+
+@dataclass(frozen=True)
+class Protection:
+    """One way to protect: `label` is shown, `settings` do it."""
+
+    label: str
+    settings: ProtectSettings
+
+    @property
+    def key(self) -> str:
+        """Ten characters that stand for these settings in file names and results."""
+        return hash_text(json.dumps(self.settings.to_dict(), sort_keys=True))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The lists whose product is evaluated.
+
+    Attributes:
+        protections: beside the original, which is always there.
+        transforms: what happens to the photo before it is edited: names as `transforms` reads them,
+            `none`, and `redraw` for cleaning by the editor itself; several with `+`.
+        prompts: instructions, not optimised on.
+        seeds: each instruction is edited with the seeds 0 to `seeds` - 1.
+        edit_steps: denoising steps of an edit; None: the editor's own.
+        measure_prompts: instructions that the context proportion is measured with; 0: not at all.
+        rendered: the photos show rendered people, see `recognisers.PersonJudge`.
+
+    Raises:
+        InputError: there is no instruction or seed, or no such transform.
+    """
+
+    protections: tuple[Protection, ...]
+    transforms: tuple[str, ...] = TRANSFORMS
+    prompts: tuple[str, ...] = HELD_OUT[:4]
+    seeds: int = 1
+    edit_steps: int | None = None
+    measure_prompts: int = 2
+    rendered: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.prompts or self.seeds < 1 or not self.transforms:
+            raise InputError("there must be an instruction, a seed and a transform to evaluate.")
+        for name in self.transforms:
+            _parts(name)
+
+
+def build_protections(
+    methods: Sequence[str], budgets: Sequence[float], *, settings: ProtectSettings
+) -> tuple[Protection, ...]:
+    """Every method at every budget; the rest is as in `settings`.
+
+    A method is an objective, or with how robust it is to be: `context-proportion:web`.
+
+    Raises:
+        InputError: no such objective or level.
+    """
+    protections = []
+    for method in methods:
+        objective, _, robust = method.strip().partition(":")
+        if objective not in get_args(ObjectiveName):
+            raise InputError(
+                f"no method is named {objective!r}; there are {', '.join(get_args(ObjectiveName))}."
+            )
+        if robust and robust not in get_args(RobustLevel):
+            raise InputError(
+                f"no level of robustness is named {robust!r}; there are "
+                f"{', '.join(get_args(RobustLevel))}."
+            )
+        for budget in budgets:
+            chosen = replace(settings, objective=cast(ObjectiveName, objective), epsilon=budget)
+            if robust:
+                chosen = replace(chosen, robust=cast(RobustLevel, robust))
+            protections.append(Protection(f"{method.strip()} {_levels(budget)}", chosen))
+    return tuple(protections)
+
+
+def find_photos(folder: str | Path) -> tuple[Path, ...]:
+    """The pictures of a folder by name, readable or not.
+
+    Raises:
+        InputError: there is no such folder, or no picture in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise InputError(f"{folder} {what}; it must be a folder of photos.", "Check the name.")
+    photos = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in ENDINGS and p.is_file()]
+    if not photos:
+        raise InputError(
+            f"there is no picture in {folder}.", f"Put some in it: {', '.join(ENDINGS)}."
+        )
+    return tuple(photos)
+
+
+def publish(name: str, picture: Tensor, *, editor: Editor) -> Tensor:
+    """What a picture `(1, 3, height, width)` looks like after a transform, by name."""
+    for part in _parts(name):
+        if part == REDRAW:
+            picture = editor.edit(picture, REDRAW_INSTRUCTION)
+        else:
+            picture = parse_transform(part)(picture)
+    return picture
+
+
+def hash_text(text: str) -> str:
+    """Ten characters that stand for a text in file names."""
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def needs_editor(name: str) -> bool:
+    """Whether a transform uses the editor itself."""
+    return REDRAW in _parts(name)
+
+
+def _parts(name: str) -> list[str]:
+    """The operations of a transform. Raises: InputError: there is no such operation."""
+    parts = [part.strip() for part in name.split("+")]
+    for part in parts:
+        if part != REDRAW:
+            parse_transform(part)
+    return parts
+
+
+def _levels(epsilon: float) -> str:
+    return f"{epsilon * LEVELS:.4g}/{LEVELS}"
