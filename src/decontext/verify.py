@@ -176,7 +176,8 @@ def verify(
     """Measure whether a photo is protected against an editor, by default as it is.
 
     With a `transform` the protected photo, the original and the one with random noise are all
-    measured after it. With several working sizes (see `ProtectSettings`) the measurements take turns.
+    measured after it. With several working sizes (see `ProtectSettings`) the measurements take
+    turns.
 
     Raises:
         InputError: a file cannot be read, the pictures differ in size, or there are no such blocks.
