@@ -7,7 +7,7 @@ tokens carry 1 on the first position axis, the target's 0. The autoencoder's mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from decontext.attention import SequenceLayout, measure
 from decontext.editors import _flux_family as family
 from decontext.editors._base import Cost, EditorInfo, OnEditStep, Prompt
+from decontext.editors._flux_engine import FluxEngine, Text
 from decontext.editors._flux_loading import FluxParts, open_parts
-from decontext.editors._plan import Demand, pass_flop, step_flop
 from decontext.editors._text import ResidentText, TextEncoder
-from decontext.editors._transformer import LoadedTransformer, Transformer
+from decontext.editors._transformer import Transformer
 
 INFO = EditorInfo(
     name="flux-kontext",
@@ -136,19 +135,17 @@ class FluxKontextEditor:
             pipeline.transformer, checkpointing=checkpointing
         )
         self._default_steps = default_steps
-        self._multiple = family.token_side(pipeline.vae)
-        config = self._transformer.model.config
-        self.info = replace(
-            info, double_blocks=config.num_layers, single_blocks=config.num_single_layers
+        self._engine = FluxEngine(
+            self._transformer, self._vae, shift=CONTEXT_SHIFT, square=self.working_size(1, 1)
         )
+        double, single = self._engine.blocks
+        self.info = replace(info, double_blocks=double, single_blocks=single)
         pipeline.set_progress_bar_config(disable=True)
-        # Block by block inside the checkpoint of `encode_image`: half of the memory at its peak.
-        self._vae.encoder._gradient_checkpointing_func = family.run_again
 
     @property
     def device(self) -> torch.device:
         """Where the transformer computes; photos, noise and prompts are brought there."""
-        return self._transformer.device
+        return self._engine.device
 
     def working_size(self, width: int, height: int, side: int | None = None) -> tuple[int, int]:
         """Size to which the ordinary pipeline brings a photo of `width` x `height` pixels.
@@ -158,6 +155,7 @@ class FluxKontextEditor:
         of that squared, at least 48 pixels a side; longer strips than that allows are squeezed.
         """
         area_side = side or self._vae.config.sample_size
+        multiple = family.token_side(self._vae)
         ratio = width / height
         if side is None and area_side >= MEGAPIXEL_SAMPLE_SIZE:
             from diffusers.pipelines.flux import pipeline_flux_kontext as ordinary
@@ -167,8 +165,7 @@ class FluxKontextEditor:
         longest = max(area_side**2 / MINIMUM_SIDE, MINIMUM_SIDE)
         sides = (area_side * ratio**0.5, area_side / ratio**0.5)
         wide, high = (
-            self._multiple * round(min(max(side, MINIMUM_SIDE), longest) / self._multiple)
-            for side in sides
+            multiple * round(min(max(side, MINIMUM_SIDE), longest) / multiple) for side in sides
         )
         return wide, high
 
@@ -188,7 +185,7 @@ class FluxKontextEditor:
             EditorError: weights are missing, damaged or do not fit.
         """
         del images  # the text encoders do not see them
-        self._settle(blocks, sizes)
+        self._engine.settle(blocks, sizes)
         self._text.prepare(family.checked_prompt(prompt) for prompt in prompts)
         self._transformer.load_blocks(max(blocks) + 1)
 
@@ -196,19 +193,7 @@ class FluxKontextEditor:
         self, blocks: Sequence[int], sizes: Sequence[tuple[int, int]], samples: int
     ) -> Cost:
         """What a step over these blocks, sizes and draws takes. Raises: EditorError."""
-        demand = self._demand(blocks, sizes)
-        dimensions, transformer = self._transformer.dimensions, self._transformer
-        checkpointing, memory, words = transformer.checkpointing, 0, transformer.describe()
-        if isinstance(transformer, LoadedTransformer):
-            plan = transformer.propose(demand)
-            checkpointing, memory, words = plan.checkpointing, plan.total, plan.describe()
-        return Cost(
-            memory=memory,
-            step_flop=samples * step_flop(dimensions, demand, checkpointing=checkpointing),
-            pass_flop=sum(pass_flop(dimensions, demand, w * h) for w, h in sizes) / len(sizes),
-            blocks=demand.blocks,
-            words=words,
-        )
+        return self._engine.estimate(blocks, sizes, samples)
 
     def for_measuring(self) -> FluxKontextEditor:
         """The same editor in the best precision that fits, where this one is quantised."""
@@ -241,9 +226,7 @@ class FluxKontextEditor:
 
         `size` is a working size; the same seed gives the same noise on every machine.
         """
-        channels = self._transformer.model.config.in_channels // 4
-        noise = family.draw_noise(size, generator, channels=channels, multiple=self._multiple)
-        return noise.to(self.device)
+        return self._engine.draw_noise(size, generator)
 
     def encode_image(self, image: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """Context latents `(1, channels, height / 8, width / 8)`, differentiable in the pixels.
@@ -251,11 +234,8 @@ class FluxKontextEditor:
         `image` is `(1, 3, height, width)` in [0, 1] at any size; it is brought to the working
         size, by default the ordinary one, like Pillow's Lanczos does it, in float32.
         """
-        self._settle()
         size = size or self.working_size(image.shape[-1], image.shape[-2])
-        return family.encode_image(
-            self._vae, image, size, checkpointing=self._transformer.checkpointing
-        )
+        return self._engine.encode_image(image, size)
 
     def attend(
         self,
@@ -269,25 +249,19 @@ class FluxKontextEditor:
 
         Returns float32 `(len(blocks),)`, differentiable in `image`.
         """
-        self._settle(blocks, [self._size_of(noise)])
+        self._engine.settle_for(noise, blocks)
         return self.attend_latents(self.encode_image(image), prompt, sigma, noise, blocks)
 
     def attend_latents(
         self, context: Tensor, prompt: Prompt, sigma: float, noise: Tensor, blocks: Sequence[int]
     ) -> Tensor:
         """As `attend`, from what `encode_image` returned, differentiable in it."""
-        self._settle(blocks, [self._size_of(noise)])
-        self._transformer.load_blocks(max(blocks, default=-1) + 1)
-        run, layout = self._prepare_pass(context, prompt, sigma, noise)
-        return measure(run, layout, blocks)
+        return self._engine.attend(context, noise, lambda: self._text_of(prompt), sigma, blocks)
 
     def predict(self, image: Tensor, prompt: Prompt, sigma: float, noisy: Tensor) -> Tensor:
         """Velocity at the noisy target latents, of their shape, float32, differentiable."""
         context = self.encode_image(image)
-        self._transformer.load_everything()
-        run, layout = self._prepare_pass(context, prompt, sigma, noisy)
-        velocity = run()[:, : layout.target]
-        return family.unpack(velocity, *noisy.shape[-2:]).float()
+        return self._engine.predict(context, noisy, lambda: self._text_of(prompt), sigma)
 
     def edit(
         self,
@@ -311,7 +285,7 @@ class FluxKontextEditor:
         photo = family.to_pillow(image)
         width, height = self.working_size(*photo.size)
         total = steps or self._default_steps
-        self._settle()
+        self._engine.settle()
         encoded = self._on_device(self._text.encode(text))
         self._transformer.load_everything()
 
@@ -336,62 +310,10 @@ class FluxKontextEditor:
         ).images
         return edited.float().cpu()
 
-    def _demand(self, blocks: Sequence[int], sizes: Sequence[tuple[int, int]] = ()) -> Demand:
-        """What a pass asks of the device; without blocks all of them, without sizes a square."""
-        every = self.info.double_blocks + self.info.single_blocks
-        return Demand(
-            blocks=max(blocks, default=every - 1) + 1,
-            measured=len(blocks) or every,
-            sizes=tuple(sizes) or (self.working_size(1, 1),),
-            gpu=self.device.type == "cuda",
-        )
-
-    def _settle(self, blocks: Sequence[int] = (), sizes: Sequence[tuple[int, int]] = ()) -> None:
-        """Choose how the transformer is held, where that is open, and bring the rest along."""
-        transformer = self._transformer
-        transformer.settle(self._demand(blocks, sizes))
-        if transformer.plan is not None and self._vae.dtype != transformer.dtype:
-            torch.nn.Module.to(self._vae, transformer.dtype)  # diffusers' own makes remarks
-        self._vae.encoder.gradient_checkpointing = transformer.checkpointing
-
     def _on_device(self, tensors: Any) -> dict[str, Tensor]:
-        dtype = self._transformer.dtype
+        dtype = self._engine.dtype
         return {name: tensor.to(self.device, dtype) for name, tensor in tensors.items()}
 
-    def _size_of(self, latents: Tensor) -> tuple[int, int]:
-        factor = self._multiple // 2
-        return latents.shape[-1] * factor, latents.shape[-2] * factor
-
-    def _prepare_pass(
-        self, context: Tensor, prompt: Prompt, sigma: float, target: Tensor
-    ) -> tuple[Callable[[], Tensor], SequenceLayout]:
-        """One call of the transformer, ready to run, and where its tokens lie."""
-        model, rotary = self._transformer.model, self._transformer.rotary
-        dtype, device = self._transformer.dtype, self.device
-        tokens = [family.pack(latents.to(device, dtype)) for latents in (target, context)]
-        text = self._on_device(prompt.tensors)
-        count = text["embeddings"].shape[1]
-        layout = SequenceLayout(count, tokens[0].shape[1], tokens[1].shape[1])
-        guidance = None
-        if model.config.guidance_embeds:
-            guidance = torch.full((1,), DEFAULT_GUIDANCE, device=device)
-        ids = family.position_ids(target, context, shift=CONTEXT_SHIFT, like=tokens[0])
-
-        def run() -> Tensor:
-            rotary.size = (count, *target.shape[-2:], *context.shape[-2:])
-            try:
-                output: Tensor = model(
-                    hidden_states=torch.cat(tokens, dim=1),
-                    timestep=torch.full((1,), sigma, dtype=dtype, device=device),
-                    guidance=guidance,
-                    pooled_projections=text["pooled"],
-                    encoder_hidden_states=text["embeddings"],
-                    txt_ids=torch.zeros(count, 3, dtype=dtype, device=device),
-                    img_ids=ids,
-                    return_dict=False,
-                )[0]
-            finally:
-                rotary.size = None
-            return output
-
-        return run, layout
+    def _text_of(self, prompt: Prompt) -> Text:
+        tensors = self._on_device(prompt.tensors)
+        return Text(tensors["embeddings"], tensors["pooled"], guidance=DEFAULT_GUIDANCE)
