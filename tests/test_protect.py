@@ -18,7 +18,7 @@ from decontext import Result
 from decontext.errors import InputError, NotProtectedError
 from decontext.images import levels, load_photo, read_pixels
 from decontext.portraits import ASTRONAUT
-from decontext.protect import _drain, default_output, protect_steps, saved_as
+from decontext.protect import default_output, drain, protect_steps, saved_as
 from decontext.report import settings_from_report
 from decontext.settings import CONTROLS, ObjectiveName
 
@@ -104,7 +104,7 @@ def test_robust_run_keeps_budget_and_repeats_itself(
 ) -> None:
     photo = load_photo(_save_photo(tmp_path / "me.png", size=(160, 120)))
     settings = decontext.ProtectSettings(**{**STRONG, "robust": level, "steps": 4})
-    pictures = [_drain(protect_steps(photo, editor, settings), None) for _ in range(2)]
+    pictures = [drain(protect_steps(photo, editor, settings)) for _ in range(2)]
     assert torch.equal(*pictures)
     assert 0 < levels(photo.pixels, pictures[0]) <= 64
 
@@ -118,9 +118,9 @@ def test_photo_saved_as_jpeg_is_optimised_through_its_encoder(editor: Any, tmp_p
         seen.append(image)
         return saved_as(tmp_path / "me.jpg", 60)(image)
 
-    coarse = _drain(protect_steps(photo, editor, settings, saving=saving), None)
+    coarse = drain(protect_steps(photo, editor, settings, saving=saving))
     assert len(seen) == 3 + 2  # each step, and the check at the start and at the end
-    plain = _drain(protect_steps(photo, editor, settings), None)
+    plain = drain(protect_steps(photo, editor, settings))
     assert not torch.equal(coarse, plain)
     assert saved_as(tmp_path / "me.jpeg").name == "jpeg444-95"
     assert saved_as(tmp_path / "me.webp").name == "none"
@@ -215,7 +215,7 @@ def test_every_objective_lowers_its_value_within_the_budget(
         steps=4, objective=objective, robust="off", blocks="double:0"
     )
     seen: list[Any] = []
-    image = _drain(protect_steps(photo, editor, settings), seen.append)
+    image = drain(protect_steps(photo, editor, settings), seen.append)
     assert 0 < levels(photo.pixels, image) <= 8
     if objective in CONTROLS:
         assert [step.steps for step in seen] == [1]

@@ -35,10 +35,11 @@ from decontext.images import (
 from decontext.objectives import build_objective, control_noise, working_sizes
 from decontext.pgd import Step, descend
 from decontext.prompts import HELD_OUT, OPTIMISE
+from decontext.publication import draw_chain, fixed_chains
 from decontext.report import build_report, report_path, write_report
 from decontext.sensitivity import choose_blocks
 from decontext.settings import CONTROLS, ProtectSettings
-from decontext.transforms import Transform, draw_chain, fixed_chains, parse_transform
+from decontext.transforms import Transform, parse_transform
 from decontext.verify import OnMeasure, Verification, verify
 
 OnStep = Callable[[Step], None]
@@ -155,7 +156,7 @@ def protect(
     _prepare(loaded, photo, settings)
     settings = settle(photo, loaded, settings)
     saving = saved_as(target, quality)
-    image = _drain(protect_steps(photo, loaded, settings, saving=saving), on_step)
+    image = drain(protect_steps(photo, loaded, settings, saving=saving), on_step)
     temporary = target.with_name(f".{target.stem}.{time.time_ns():x}{target.suffix}")
     try:
         save_photo(image, photo, temporary, quality=quality)
@@ -279,7 +280,8 @@ def _for_measuring(editor: Editor) -> Editor:
     return editor.for_measuring() if isinstance(editor, LoadsForMeasuring) else editor
 
 
-def _drain(steps: Generator[Step, None, Tensor], on_step: OnStep | None) -> Tensor:
+def drain(steps: Generator[Step, None, Tensor], on_step: OnStep | None = None) -> Tensor:
+    """Run `protect_steps` to its end and return the protected picture."""
     while True:
         try:
             step = next(steps)

@@ -84,7 +84,7 @@ class ProtectSettings:
         robust: what is done to the photo, at random in each step, before the editor sees it, so
             that the protection outlasts it: "off" nothing, "jpeg" JPEG 50 to 95, "web" what sites
             do (JPEG, reducing, cutting a little off), "strong" more of it, and mirroring, blur
-            and noise. The exact odds are those of `transforms.draw_chain`. Not in the paper.
+            and noise. The exact odds are those of `publication.draw_chain`. Not in the paper.
         seed: of everything random, 0 to 2^63 - 1. The same seed gives the same photo on the same
             machine with the same versions.
         verify_prompts: instructions, not optimised on, that the saved file is measured with.

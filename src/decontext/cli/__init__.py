@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from decontext import __version__
+from decontext.cli.analyze import analyze
 from decontext.cli.demo import demo
 from decontext.cli.edit import edit
 from decontext.cli.editors import editors
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-COMMANDS = (protect, verify, edit, editors, evaluate, demo)
+COMMANDS = (protect, verify, edit, editors, evaluate, analyze, demo)
 """In the order of `decontext --help`; a new command is a module here and an entry."""
 
 for command in COMMANDS:
