@@ -33,6 +33,11 @@ class Gradients:
     target: tuple[float, ...]
     context: tuple[float, ...]
 
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The photo's part of the two together, [0, 1]: by it noise levels can be compared."""
+        return tuple(c / (c + t) for t, c in zip(self.target, self.context, strict=True))
+
 
 @dataclass(frozen=True, eq=False)
 class Reference:

@@ -30,8 +30,8 @@ def build_sections(analysis: Analysis) -> list[Section]:
         Section(
             "When the editor listens to the photo",
             text="Mean absolute gradient of the flow-matching loss of keeping the photo, with "
-            "respect to the noisy target latents and to the photo's latents. Where the target "
-            "itself shows nothing yet, what the picture becomes is taken from the photo.",
+            "respect to the noisy target latents and to the photo's latents. Both follow the size "
+            "of the loss; their shares tell from where the editor takes what it draws.",
             rows=[
                 [_plot(plots.draw_gradients(photo.gradients), photo.name) for photo in photos],
             ],

@@ -48,19 +48,22 @@ def draw_maps(before: Tensor, after: Tensor, sigmas: Sequence[float], blocks: Se
 
 
 def draw_gradients(gradients: Gradients) -> Any:
-    """Both gradients over the noise level, each as a share of its own largest value."""
-    figure = _figure(width=6.5, height=3.4)
-    axes = figure.subplots()
+    """Both gradients over the noise level, and the photo's share of the two together."""
+    figure = _figure(width=8.5, height=3.2)
+    left, right = figure.subplots(1, 2)
     for values, name, colour in (
         (gradients.target, "target latents", _ORIGINAL),
         (gradients.context, "the photo's latents", _PROTECTED),
     ):
-        shares = np.array(values) / max(max(values), 1e-30)
-        axes.plot(gradients.sigmas, shares, marker="o", label=name, color=colour)
-    axes.set_xlabel("noise level (an edit goes from 1 to 0)")
-    axes.set_ylabel("mean |gradient|, share of its largest")
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, fontsize=8)
+        left.plot(gradients.sigmas, values, marker="o", label=name, color=colour)
+    left.set_yscale("log")
+    left.set_ylabel("mean |gradient|")
+    left.legend(frameon=False, fontsize=8)
+    right.plot(gradients.sigmas, gradients.shares, marker="o", color=_PROTECTED)
+    right.set_ylabel("the photo's share of both")
+    right.set_ylim(0, 1)
+    for axes in (left, right):
+        axes.set_xlabel("noise level (an edit goes from 1 to 0)", fontsize=9)
     return figure
 
 
@@ -78,7 +81,13 @@ def draw_worths(singles: Sequence[Worth], prefixes: Sequence[Worth], chosen: str
     for worth in prefixes:
         if worth.name == chosen:
             right.plot(worth.cost, 100 * worth.fall, "o", ms=10, mfc="none", color=_PROTECTED)
-            right.annotate("--blocks auto", (worth.cost, 100 * worth.fall), fontsize=8)
+            right.annotate(
+                "--blocks auto",
+                (worth.cost, 100 * worth.fall),
+                xytext=(8, -12),
+                textcoords="offset points",
+                fontsize=8,
+            )
     right.set_title("a step over the first blocks", fontsize=10)
     right.set_xlabel("cost, as a part of a full pass")
     right.set_xlim(0, 1.05)

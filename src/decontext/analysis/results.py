@@ -45,7 +45,7 @@ class PhotoAnalysis:
                 "original": self.before.tolist(),
                 "protected": self.after.tolist(),
             },
-            "gradients": asdict(self.gradients),
+            "gradients": asdict(self.gradients) | {"shares": list(self.gradients.shares)},
             "blocks": {
                 "sigmas": list(SENSITIVITY_SIGMAS),
                 "auto": self.chosen,
