@@ -58,7 +58,7 @@ def tiny(weights: Path) -> list[object]:
 @pytest.fixture
 def protect_options(tiny: list[object]) -> list[object]:
     """A strong budget on one block, with which even random weights lose sight of the photo."""
-    return [*tiny, "--epsilon", "64", "--steps", "20", "--blocks", BLOCK]
+    return [*tiny, "--epsilon", "64", "--steps", "20", "--blocks", BLOCK, "--robust", "off"]
 
 
 def _pixels(path: Path) -> Any:
@@ -111,6 +111,65 @@ def test_an_option_counts_more_than_the_report(
     settings = json.loads(out)["settings"]
     assert settings["steps"] == 11
     assert settings["epsilon"] == 64 / 255
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--objective", "magic", "objective is 'magic'; it must be one of context-proportion"),
+        ("--robust", "very", "robust is 'very'; it must be one of off, jpeg, web, strong"),
+    ],
+)
+def test_unknown_objective_or_level_is_refused_before_the_work(
+    run: Any, photo: Path, tiny: list[object], option: str, value: str, said: str
+) -> None:
+    code, _, err = run("protect", photo, *tiny, option, value)
+    assert code == 2
+    assert said in err
+    assert _files(photo.parent) == {"me.png"}
+
+
+def test_noise_as_a_control_is_not_protected_and_leaves_no_file(
+    run: Any, photo: Path, protect_options: list[object]
+) -> None:
+    code, _, err = run("protect", photo, *protect_options, "--objective", "random-sign")
+    assert code == 1
+    assert "did not measure as protected" in err
+    assert _files(photo.parent) == {"me.png"}
+
+
+def test_edit_can_be_made_blind_in_chosen_blocks(
+    run: Any, photo: Path, tmp_path: Path, tiny: list[object]
+) -> None:
+    edits = {}
+    for name, cut in (("seeing", []), ("blind", ["--cut-context", "all"])):
+        output = tmp_path / f"{name}.png"
+        code, out, err = run(
+            "edit", photo, "smile", "-o", output, *tiny, "--steps", 2, *cut, "--json"
+        )
+        assert code == 0, err
+        edits[name] = (json.loads(out)["cut_context"], _pixels(output))
+    assert (edits["seeing"][0], edits["blind"][0]) == (None, "all")
+    assert np.abs(edits["seeing"][1] - edits["blind"][1]).max() > 0
+    code, _, err = run(
+        "edit", photo, "smile", "-o", tmp_path / "x.png", *tiny, "--cut-context", "triple"
+    )
+    assert code == 2
+    assert "no blocks are named 'triple'" in err
+
+
+def test_analyze_writes_a_page_and_numbers(
+    run: Any, photo: Path, tmp_path: Path, tiny: list[object]
+) -> None:
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "analysis"
+    code, out, err = run("analyze", photo, "-o", folder, *tiny, "--steps", 1, "--json")
+    assert code == 0, err
+    assert _files(folder) == {"index.html", "analysis.json"}
+    assert json.loads(out) == json.loads((folder / "analysis.json").read_text("utf-8"))
+    code, _, err = run("analyze", photo, "-o", folder, *tiny)
+    assert code == 2
+    assert "index.html exists already" in err
 
 
 def test_quiet_prints_nothing(run: Any, photo: Path, protect_options: list[object]) -> None:
