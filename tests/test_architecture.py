@@ -45,6 +45,8 @@ WAY_OF_THE_DATA = (
     "controls",
     "verify",
     "report",
+    "estimate",
+    "doctor",
     "protect",
     "evaluation",
     "analysis",

@@ -180,6 +180,7 @@ def protect(
             name=target.name,
             editor=loaded.info,
             device=str(loaded.device),
+            precision=getattr(loaded, "precision", ""),
             settings=settings,
             verification=verification,
             psnr=psnr(photo.pixels, saved),

@@ -48,6 +48,7 @@ def build_report(
     name: str,
     editor: EditorInfo,
     device: str,
+    precision: str = "",
     settings: ProtectSettings,
     verification: Verification,
     psnr: float,
@@ -56,7 +57,8 @@ def build_report(
 ) -> dict[str, Any]:
     """Everything about a run as plain values; `settings_from_report` reads the settings back.
 
-    `protected` is the file as it lies now, `name` the one it gets.
+    `precision` says how the editor's weights were held. `protected` is the file as it lies now,
+    `name` the one it gets.
     """
     return {
         "format": FORMAT,
@@ -66,7 +68,11 @@ def build_report(
             "weights": editor.weights,
             "demonstration": editor.demonstration,
         },
-        "machine": {"device": device, "threads": torch.get_num_threads()},
+        "machine": {
+            "device": device,
+            "threads": torch.get_num_threads(),
+            "precision": precision,
+        },
         "settings": settings.to_dict(),
         "epsilon": describe_epsilon(settings.epsilon),
         "verification": verification.to_dict(),

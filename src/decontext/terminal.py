@@ -52,6 +52,11 @@ class Terminal:
         """A sentence that nobody should miss: on stderr, under --quiet and --json too."""
         self._err.print(text, style="yellow", markup=False)
 
+    def note(self, text: str) -> None:
+        """What is going on, on stderr; nothing under --quiet."""
+        if not self._quiet:
+            self._err.print(text, style="dim", markup=False)
+
     def say(self, text: str, *, style: str | None = None) -> None:
         """A line of the result; nothing under --quiet and --json."""
         self._out.print(text, style=style, markup=False)

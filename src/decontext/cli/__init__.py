@@ -16,8 +16,11 @@ from typing import Annotated
 import typer
 
 from decontext import __version__
+from decontext.cli._options import hide_log
 from decontext.cli.analyze import analyze
+from decontext.cli.cache import cache
 from decontext.cli.demo import demo
+from decontext.cli.doctor import doctor
 from decontext.cli.edit import edit
 from decontext.cli.editors import editors
 from decontext.cli.evaluate import evaluate
@@ -34,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-COMMANDS = (protect, verify, edit, editors, evaluate, analyze, demo)
+COMMANDS = (protect, verify, edit, editors, evaluate, analyze, doctor, cache, demo)
 """In the order of `decontext --help`; a new command is a module here and an entry."""
 
 for command in COMMANDS:
@@ -67,6 +70,8 @@ def run(arguments: Sequence[str]) -> int:
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         terminal.show_error(f"unexpected error: {reason}", "--debug shows where.", code=1)
         return 1
+    finally:
+        hide_log()
     if code == INTERRUPTED:
         terminal.show_error("stopped; no unfinished file was left.", code=INTERRUPTED)
     return int(code or 0)

@@ -29,7 +29,32 @@ DeviceOption = Annotated[
     str | None, typer.Option("--device", help="'cpu' or 'cuda'; default: a GPU if there is one.")
 ]
 PrecisionOption = Annotated[
-    str | None, typer.Option("--precision", help="Of the weights: 'float32' or 'bfloat16'.")
+    str | None,
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        help="Of the weights: auto, fp32, bf16; for flux-kontext also int8, fp8, nf4.",
+    ),
+]
+StreamOption = Annotated[
+    bool,
+    typer.Option("--stream-weights", help="Hold one block at a time on the device; exact, slower."),
+]
+PartsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--parts",
+        metavar="FOLDER",
+        help="Where the rest comes from when --weights is a single file.",
+    ),
+]
+WorkingSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--working-size",
+        metavar="SIZES",
+        help="How the editor sees the photo: ordinary, 512, or several with commas.",
+    ),
 ]
 EpsilonOption = Annotated[
     str | None,
@@ -76,7 +101,9 @@ def open_editor(
     weights: str | None,
     device: str | None,
     precision: str | None,
+    **options: Any,
 ) -> Editor:
+    """Load an editor; `options` are its own, those that were not given are left out."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
@@ -85,8 +112,10 @@ def open_editor(
     # Their remarks are meant for programmers, and --quiet means quiet.
     for logging in (diffusers_logging, transformers_logging):
         logging.set_verbosity_error()
+    show_log(terminal)
+    given = {option: value for option, value in options.items() if value}
     with terminal.progress(f"loading {name}"):
-        editor = load_editor(str(name), source=weights, device=device, dtype=precision)
+        editor = load_editor(str(name), source=weights, device=device, dtype=precision, **given)
     if editor.info.demonstration:
         from decontext.report import DEMONSTRATION
 
@@ -94,11 +123,40 @@ def open_editor(
     return editor
 
 
-def read_settings(config: Path | None, **given: Any) -> ProtectSettings:
-    """Settings of an earlier report, or the defaults, changed by what was given."""
+def show_log(terminal: Terminal) -> None:
+    """What the library says while it works: downloads always, the rest unless --quiet."""
+    import logging
+
+    class Shown(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            show = terminal.warn if record.levelno >= logging.WARNING else terminal.note
+            show(record.getMessage())
+
+    logger = logging.getLogger("decontext")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers = [Shown()]
+
+
+def hide_log() -> None:
+    """Leave the library's log as it was, for whoever runs commands inside a program of theirs."""
+    import logging
+
+    logger = logging.getLogger("decontext")
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
+    logger.handlers = []
+
+
+def read_settings(config: Path | None, preset: str | None = None, **given: Any) -> ProtectSettings:
+    """Settings of an earlier report or a preset, or the defaults, changed by what was given."""
     from decontext.settings import ProtectSettings
 
     overrides = parse_overrides(**given)
+    if config is not None and preset is not None:
+        raise InputError("--config and --preset both name settings; give one of them.")
+    if preset is not None:
+        return ProtectSettings.from_preset(preset, **overrides)
     if config is None:
         return ProtectSettings(**overrides)
     from decontext.report import settings_from_report

@@ -15,9 +15,11 @@ from decontext.cli._options import (
     EditorOption,
     ForceOption,
     JsonOption,
+    PartsOption,
     PrecisionOption,
     QuietOption,
     SeedOption,
+    StreamOption,
     WeightsOption,
     open_editor,
     require_editor,
@@ -44,8 +46,10 @@ def edit(
         ),
     ] = None,
     weights: WeightsOption = None,
+    parts: PartsOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    stream_weights: StreamOption = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -62,7 +66,9 @@ def edit(
     check_output(replace(source, alpha=None), output)
     if output.exists() and not force:
         raise InputError(f"{output} exists already.", "Overwrite it with --force.")
-    chosen = open_editor(terminal, editor, weights, device, precision)
+    chosen = open_editor(
+        terminal, editor, weights, device, precision, parts=parts, stream_weights=stream_weights
+    )
     hidden: AbstractContextManager[None] = nullcontext()
     if cut_context is not None:
         from decontext.intervention import cut_context as cut

@@ -16,12 +16,15 @@ from decontext.cli._options import (
     ForceOption,
     JsonOption,
     ObjectiveOption,
+    PartsOption,
     PrecisionOption,
     QuietOption,
     RobustOption,
     SeedOption,
     StepsOption,
+    StreamOption,
     WeightsOption,
+    WorkingSizeOption,
     open_editor,
     read_settings,
     require_editor,
@@ -53,9 +56,20 @@ def protect(
         Path | None,
         typer.Option("--config", metavar="REPORT", help="Take the settings of an earlier report."),
     ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="Settings by name: paper, balanced, fast."),
+    ] = None,
+    samples_per_step: Annotated[
+        int | None,
+        typer.Option("--samples-per-step", help="Instructions and noises that a step averages."),
+    ] = None,
+    working_size: WorkingSizeOption = None,
     weights: WeightsOption = None,
+    parts: PartsOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    stream_weights: StreamOption = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -69,6 +83,7 @@ def protect(
     require_editor(editor)
     settings = read_settings(
         config,
+        preset,
         epsilon=epsilon,
         step_size=step_size,
         steps=steps,
@@ -76,7 +91,10 @@ def protect(
         robust=robust,
         objective=objective,
         seed=seed,
+        samples_per_step=samples_per_step,
+        working_size=working_size,
     )
+    from decontext.estimate import estimate_run
     from decontext.images import load_photo
     from decontext.protect import check_targets, default_output
     from decontext.protect import protect as protect_photo
@@ -84,7 +102,12 @@ def protect(
     # Before the weights are loaded, which may take minutes.
     source, target = load_photo(photo), output or default_output(photo)
     check_targets(source, target, force=force)
-    chosen = open_editor(terminal, editor, weights, device, precision)
+    chosen = open_editor(
+        terminal, editor, weights, device, precision, parts=parts, stream_weights=stream_weights
+    )
+    expected = estimate_run(source, chosen, settings)
+    for line in expected.describe(str(chosen.device)) if expected else ():
+        terminal.note(line)
     with terminal.progress("protecting") as draw:
         result = protect_photo(
             source,

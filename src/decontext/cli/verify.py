@@ -13,10 +13,13 @@ from decontext.cli._options import (
     DeviceOption,
     EditorOption,
     JsonOption,
+    PartsOption,
     PrecisionOption,
     QuietOption,
     SeedOption,
+    StreamOption,
     WeightsOption,
+    WorkingSizeOption,
     open_editor,
     require_editor,
 )
@@ -39,9 +42,12 @@ def verify(
             help="Also after these: 'usual', or jpeg-75,resize-0.5,...; several at once with +.",
         ),
     ] = None,
+    working_size: WorkingSizeOption = None,
     weights: WeightsOption = None,
+    parts: PartsOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    stream_weights: StreamOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -57,7 +63,9 @@ def verify(
 
     names = ("none", *read_transforms(transforms or ""))
     after, before = load_photo(protected), load_photo(original)
-    chosen = open_editor(terminal, editor, weights, device, precision)
+    chosen = open_editor(
+        terminal, editor, weights, device, precision, parts=parts, stream_weights=stream_weights
+    )
     with terminal.progress("measuring") as draw:
         as_it_is, *published = verify_after(
             names,
@@ -66,6 +74,7 @@ def verify(
             chosen,
             blocks=blocks or "all",
             seed=seed or 0,
+            working_size=working_size or "ordinary",
             on_measure=lambda done, total: draw(done, total, ""),
         )
     terminal.show_verification(as_it_is, published)

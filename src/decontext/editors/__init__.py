@@ -23,6 +23,7 @@ from decontext.editors._base import (
     EditorInfo,
     Estimates,
     LoadsForMeasuring,
+    Outlook,
     Prepares,
     Prompt,
 )
@@ -38,8 +39,10 @@ __all__ = [
     "EditorInfo",
     "Estimates",
     "LoadsForMeasuring",
+    "Outlook",
     "Prepares",
     "Prompt",
+    "diagnose_editor",
     "editor_names",
     "list_editors",
     "load_editor",
@@ -85,6 +88,15 @@ def load_editor(
             raise InputError(f"{name} has no option --{option.replace('_', '-')}", "leave it out")
     editor: Editor = load(source, device=device, dtype=dtype, cache=cache, **options)
     return editor
+
+
+def diagnose_editor(name: str) -> Outlook:
+    """What an editor would do on this machine; nothing is loaded or downloaded."""
+    module = _editor_module(name)
+    if not hasattr(module, "diagnose"):
+        return Outlook((f"needs {module.INFO.memory}",), ())
+    outlook: Outlook = module.diagnose()
+    return outlook
 
 
 def _editor_module(name: str) -> ModuleType:

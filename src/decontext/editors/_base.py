@@ -60,14 +60,23 @@ class Cost:
     """What a step takes: bytes of the device's memory (0: unknown), and work.
 
     `step_flop` and `pass_flop` count floating-point operations, with gradient and of one pass
-    without; `words` says for people how the weights are held.
+    without, computed in `dtype`; `words` says for people how the weights are held.
     """
 
     memory: int
     step_flop: float
     pass_flop: float
     blocks: int
+    dtype: str
     words: str
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What an editor would do on this machine, and what it lacks, each in a sentence."""
+
+    plans: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 class Editor(Protocol):

@@ -16,8 +16,8 @@ from torch import Tensor
 from decontext.attention import SequenceLayout, measure
 from decontext.editors import _flux_family as family
 from decontext.editors._base import Cost
-from decontext.editors._plan import TEXT_TOKENS, Demand, pass_flop, step_flop
-from decontext.editors._transformer import LoadedTransformer, Transformer
+from decontext.editors._plan import TEXT_TOKENS, Demand, number_bytes, pass_flop, step_flop
+from decontext.editors._transformer import DTYPES, LoadedTransformer, Transformer
 
 Sizes = Sequence[tuple[int, int]]
 
@@ -88,14 +88,17 @@ class FluxEngine:
         demand = self._demand(blocks, sizes)
         transformer, dimensions = self.transformer, self.transformer.dimensions
         checkpointing, memory, words = transformer.checkpointing, 0, transformer.describe()
+        dtype = self.dtype
         if isinstance(transformer, LoadedTransformer):
             plan = transformer.propose(demand)
             checkpointing, memory, words = plan.checkpointing, plan.total, plan.describe()
+            dtype = DTYPES[number_bytes(plan.precision, gpu=demand.gpu)]
         return Cost(
             memory=memory,
             step_flop=samples * step_flop(dimensions, demand, checkpointing=checkpointing),
             pass_flop=sum(pass_flop(dimensions, demand, w * h) for w, h in sizes) / len(sizes),
             blocks=demand.blocks,
+            dtype=str(dtype).removeprefix("torch."),
             words=words,
         )
 
@@ -185,4 +188,5 @@ class FluxEngine:
             sizes=tuple(sizes) or (self._square,),
             gpu=self.device.type == "cuda",
             text_tokens=self._text_tokens,
+            encoder_width=self.vae.config.block_out_channels[0],
         )

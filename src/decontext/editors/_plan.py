@@ -27,7 +27,10 @@ SAVED_PER_TOKEN = 17
 ENCODER_BYTES_PER_PIXEL = {2: 3_700, 4: 7_400}
 """What the autoencoder keeps while the gradient passes, by bytes a number, block by block."""
 
-ENCODER_FLOP_PER_PIXEL = 4.6e6
+ENCODER_FLOP_PER_PIXEL = 4.4e6
+ENCODER_WIDTH = 128
+"""Channels of FLUX's autoencoder at the size of the picture, for which both numbers hold."""
+
 RESERVE = 700 * 1024**2
 """Left free for kernels, fragmentation and the desktop."""
 
@@ -105,13 +108,17 @@ class Dimensions:
 
 @dataclass(frozen=True)
 class Demand:
-    """What is asked for: blocks up to a number, how many of them are measured, at which sizes."""
+    """What is asked for: blocks up to a number, how many of them are measured, at which sizes.
+
+    `encoder_width` is the autoencoder's number of channels at the size of the picture.
+    """
 
     blocks: int
     measured: int
     sizes: tuple[tuple[int, int], ...]
     gpu: bool
     text_tokens: int = TEXT_TOKENS
+    encoder_width: int = ENCODER_WIDTH
 
     @property
     def pixels(self) -> int:
@@ -191,7 +198,8 @@ def activation_bytes(
     per_block = SAVED_PER_TOKEN * dimensions.width * number * demand.tokens()
     inputs = dimensions.width * number * demand.tokens() * demand.blocks
     blocks = inputs + 2 * per_block if checkpointing else per_block * (demand.blocks + 1)
-    return max(blocks, ENCODER_BYTES_PER_PIXEL[number] * demand.pixels)
+    share = demand.encoder_width / ENCODER_WIDTH
+    return round(max(blocks, share * ENCODER_BYTES_PER_PIXEL[number] * demand.pixels))
 
 
 def choose_plan(
@@ -260,7 +268,9 @@ def pass_flop(dimensions: Dimensions, demand: Demand, pixels: int) -> float:
     """Floating-point operations of one pass without gradient, autoencoder included."""
     tokens = demand.tokens(pixels)
     linear = 24 * dimensions.width**2 * tokens * demand.blocks
-    return linear + _attention_flop(dimensions, demand, pixels) + ENCODER_FLOP_PER_PIXEL * pixels
+    share = (demand.encoder_width / ENCODER_WIDTH) ** 2
+    encoder = share * ENCODER_FLOP_PER_PIXEL * pixels
+    return linear + _attention_flop(dimensions, demand, pixels) + encoder
 
 
 def _attention_flop(dimensions: Dimensions, demand: Demand, pixels: int) -> float:

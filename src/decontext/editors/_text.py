@@ -26,12 +26,15 @@ PARTS = ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2")
 RESIDENT_BELOW = 1024**3
 """Text encoders whose files take less than this stay in memory."""
 
+LONGEST = 512
+"""Text tokens of an ordinary edit."""
+
 SAMPLES, SAMPLE_BYTES = 16, 65_536
 logger = logging.getLogger("decontext")
 
 
 class TextEncoder:
-    """Instructions to embeddings.
+    """Instructions to embeddings, padded to `length` tokens.
 
     `load(part, dtype)` loads one of `PARTS`. `cache` keeps what was encoded beyond this process.
     Large encoders run in bfloat16, as in anyone's edit, small ones in float32.
@@ -47,7 +50,8 @@ class TextEncoder:
         cache: EmbeddingCache | None,
     ) -> None:
         self._load, self._source = load, source
-        self._device, self._length, self._cache = device, length, cache
+        self.length = length
+        self._device, self._cache = device, cache
         self._is_small = total_bytes(source) < RESIDENT_BELOW
         self._dtype = torch.float32 if self._is_small else torch.bfloat16
         self._known: dict[str, dict[str, Tensor]] = {}
@@ -67,7 +71,7 @@ class TextEncoder:
         logger.info("encoding %d instructions", len(absent))
         pipeline = self._pipeline or self._load_pipeline()
         for text in absent:
-            self._known[text] = _encode(pipeline, text, self._length, self._dtype)
+            self._known[text] = _encode(pipeline, text, self.length, self._dtype)
             if self._cache is not None:
                 self._cache.write(self._key(text), self._known[text])
         self._pipeline = pipeline if self._is_small else None
@@ -90,7 +94,7 @@ class TextEncoder:
         if not self._fingerprint:
             self._fingerprint = fingerprint(self._source)
         dtype = str(self._dtype).removeprefix("torch.")
-        return Key(self._fingerprint, dtype, self._length, text)
+        return Key(self._fingerprint, dtype, self.length, text)
 
     def _load_pipeline(self) -> Any:
         """The ordinary pipeline with its text encoders only, where there is room for them."""
@@ -112,12 +116,13 @@ class ResidentText:
 
     def __init__(self, pipeline: Any) -> None:
         self._pipeline = pipeline
+        tokenizer = pipeline.tokenizer_2  # some pipelines are given embeddings and have none
+        self.length = text_length(tokenizer.model_max_length if tokenizer else LONGEST)
         self._known: dict[str, dict[str, Tensor]] = {}
 
     def encode(self, text: str) -> dict[str, Tensor]:
         if text not in self._known:
-            length = text_length(self._pipeline.tokenizer_2.model_max_length)
-            self._known[text] = _encode(self._pipeline, text, length, torch.float32)
+            self._known[text] = _encode(self._pipeline, text, self.length, torch.float32)
         return self._known[text]
 
     def prepare(self, texts: Iterable[str]) -> None:
@@ -127,7 +132,7 @@ class ResidentText:
 
 def text_length(longest: int) -> int:
     """Number of text tokens of a pass: always padded to the same, as in an ordinary edit."""
-    return min(512, int(longest))
+    return min(LONGEST, int(longest))
 
 
 def total_bytes(source: Source) -> int:

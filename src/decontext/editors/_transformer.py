@@ -26,7 +26,7 @@ from decontext.editors._plan import (
     require_fit,
 )
 from decontext.editors._weights import WeightFiles
-from decontext.errors import EditorError
+from decontext.errors import EditorError, InputError
 from decontext.machine import describe_bytes, free_memory
 
 logger = logging.getLogger("decontext")
@@ -45,6 +45,7 @@ class Transformer:
     plan: Plan | None = None
 
     def __init__(self, model: Any, *, checkpointing: bool | None = None) -> None:
+        _refuse_offloading(model)
         self.model = model
         self.device: torch.device = model.device
         self.dimensions = Dimensions.from_config(model.config)
@@ -185,6 +186,17 @@ class LoadedTransformer(Transformer):
     def _has_room_to_pin(self, demand: Demand) -> bool:
         stored = 2 * self.dimensions.block_parameters(demand.blocks)
         return 1.3 * stored < free_memory(torch.device("cpu"))
+
+
+def _refuse_offloading(model: Any) -> None:
+    """Raises: InputError, the weights come and go in a way that corrupts gradients."""
+    for module in model.modules():
+        if hasattr(module, "_hf_hook") or hasattr(module, "_diffusers_hook"):
+            raise InputError(
+                "this transformer's weights are offloaded (model, group or sequential offload), "
+                "which corrupts gradients or keeps every block loaded",
+                "load the editor with stream_weights=True instead (--stream-weights)",
+            )
 
 
 def build_flux(config: Mapping[str, Any]) -> Any:

@@ -17,7 +17,8 @@ from PIL import Image
 from torch import Tensor
 
 from decontext.editors import _flux_family as family
-from decontext.editors._base import Cost, EditorInfo, OnEditStep, Prompt
+from decontext.editors._base import Cost, EditorInfo, OnEditStep, Outlook, Prompt
+from decontext.editors._flux_diagnosis import diagnose_flux
 from decontext.editors._flux_engine import FluxEngine, Text
 from decontext.editors._flux_loading import FluxParts, open_parts
 from decontext.editors._text import ResidentText, TextEncoder
@@ -70,6 +71,11 @@ def load(
         stream_weights=stream_weights,
         keep_embeddings=True,
     )
+
+
+def diagnose() -> Outlook:
+    """Plans for the published weights on this machine, and what of them is not here."""
+    return diagnose_flux(INFO)
 
 
 def load_pipeline(
@@ -136,7 +142,11 @@ class FluxKontextEditor:
         )
         self._default_steps = default_steps
         self._engine = FluxEngine(
-            self._transformer, self._vae, shift=CONTEXT_SHIFT, square=self.working_size(1, 1)
+            self._transformer,
+            self._vae,
+            shift=CONTEXT_SHIFT,
+            square=self.working_size(1, 1),
+            text_tokens=self._text.length,
         )
         double, single = self._engine.blocks
         self.info = replace(info, double_blocks=double, single_blocks=single)
@@ -146,6 +156,11 @@ class FluxKontextEditor:
     def device(self) -> torch.device:
         """Where the transformer computes; photos, noise and prompts are brought there."""
         return self._engine.device
+
+    @property
+    def precision(self) -> str:
+        """How the transformer's weights are held, in words."""
+        return self._transformer.describe()
 
     def working_size(self, width: int, height: int, side: int | None = None) -> tuple[int, int]:
         """Size to which the ordinary pipeline brings a photo of `width` x `height` pixels.

@@ -1,0 +1,84 @@
+"""How long a run will take and what memory it needs, before anything is loaded.
+
+Work is counted from the editor's configuration, speed is that of a matrix product on this very
+device, measured in a moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from decontext.attention import resolve_blocks
+from decontext.editors import Editor, Estimates
+from decontext.machine import describe_bytes, describe_seconds, matmul_rate
+from decontext.objectives import working_sizes
+from decontext.pgd import CHECK_EVERY
+
+if TYPE_CHECKING:
+    from decontext.images import Photo
+    from decontext.settings import ProtectSettings
+
+SHARE_OF_A_MATRIX_PRODUCT = 0.6
+"""Of its speed that a step reaches; `make bench` measures it."""
+
+SECONDS_PER_BLOCK = 1e-3
+"""Per pass, for starting kernels: what small editors spend their time on."""
+
+CASES_OF_A_CHECK = 4
+PICTURES_OF_A_MEASUREMENT = 3
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take.
+
+    Attributes:
+        seconds: from the first step to the last measurement, without loading.
+        step_seconds: of one step.
+        memory: bytes of the device's memory at the peak, 0 where that is not known.
+        sizes: at which the editor sees the photo, `(width, height)`.
+        words: how the weights are held and why.
+    """
+
+    seconds: float
+    step_seconds: float
+    memory: int
+    sizes: tuple[tuple[int, int], ...]
+    words: str
+
+    def describe(self, device: str) -> tuple[str, ...]:
+        """Two sentences for people."""
+        sizes = ", ".join(f"{width} x {height}" for width, height in self.sizes)
+        memory = f", {describe_bytes(self.memory)} of memory" if self.memory else ""
+        return (
+            f"estimate: about {describe_seconds(self.seconds)} on {device}{memory}; the editor "
+            f"sees the photo at {sizes}",
+            f"weights: {self.words}",
+        )
+
+
+def estimate_run(photo: Photo, editor: Editor, settings: ProtectSettings) -> Estimate | None:
+    """What protecting a photo will take; None for editors that cannot say.
+
+    Raises:
+        InputError: the editor has no such blocks or sizes.
+        EditorError: the weights do not fit in any way.
+    """
+    if not isinstance(editor, Estimates):
+        return None
+    info = editor.info
+    names = "all" if settings.blocks == "auto" else settings.blocks
+    blocks = resolve_blocks(names, info.double_blocks, info.single_blocks)
+    sizes = working_sizes(editor, photo.pixels, settings.working_sides)
+    cost = editor.estimate(blocks, sizes, settings.samples_per_step)
+    speed = SHARE_OF_A_MATRIX_PRODUCT * matmul_rate(editor.device, getattr(torch, cost.dtype))
+    starting = SECONDS_PER_BLOCK * cost.blocks
+    passes = settings.samples_per_step * len(sizes)
+    step = cost.step_flop / speed + 3 * starting * passes
+    measured = PICTURES_OF_A_MEASUREMENT * settings.verify_prompts * settings.verify_noises
+    checks = CASES_OF_A_CHECK * len(sizes) * (settings.steps // CHECK_EVERY + 1)
+    seconds = settings.steps * step + (measured + checks) * (cost.pass_flop / speed + starting)
+    return Estimate(seconds, step, cost.memory, sizes, cost.words)
