@@ -18,6 +18,7 @@ from torch import Tensor
 
 from decontext.editors._loading import quiet
 from decontext.editors._step1x_text import read_prefix
+from decontext.editors._weights import WeightFiles
 from decontext.editors.step1x_edit import V1_0, V1_1
 
 Shapes = dict[str, tuple[int, ...]]
@@ -44,6 +45,25 @@ TINY: dict[str, int] = {
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>"]
 LANGUAGE = "Qwen2.5-VL-7B-Instruct"
 VAE_WIDTHS = (8, 8, 16, 16)
+
+
+class HeldTensors(WeightFiles):
+    """Tensors that lie in no file."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        super().__init__("the test", Path(), dict.fromkeys(tensors, "memory"), lambda _: None)
+        self._tensors = tensors
+
+    def read(self, name: str) -> Tensor:
+        return self._tensors[name]
+
+    def check_files(self) -> None:
+        pass
+
+
+def hold_shapes(shapes: Shapes) -> HeldTensors:
+    """Tensors of these shapes on the meta device."""
+    return HeldTensors({n: torch.empty(shape, device="meta") for n, shape in shapes.items()})
 
 
 def save_tiny_step1x(folder: Path, *, seed: int = 0) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,25 +17,25 @@ from tiny_step1x import (
     LANGUAGE,
     TINY,
     VAE_WIDTHS,
+    HeldTensors,
     autoencoder_shapes,
     connector_shapes,
+    hold_shapes,
     save_tiny_step1x,
     transformer_shapes,
 )
 
 from decontext.attention import resolve_blocks
 from decontext.editors import load_editor
+from decontext.editors._flux_family import prepare_transformer
 from decontext.editors._qwen_pixels import GRID, fit, to_patches
 from decontext.editors._step1x_sampling import guide
 from decontext.editors._step1x_text import POSITIONS, spell_quoted
-from decontext.editors._step1x_weights import (
-    build_autoencoder,
-    build_connector,
-    build_transformer,
-    split_connector,
-)
+from decontext.editors._step1x_weights import build_autoencoder, read_layout
+from decontext.editors._transformer import build_flux
 from decontext.editors.step1x_edit import V1_0, V1_1, Step1XEditor
 from decontext.errors import EditorError, InputError
+from decontext.intervention import edit_without_context, find_layout
 
 NAMES = {"step1x-edit": V1_1, "step1x-edit-v1.0": V1_0}
 ALL = resolve_blocks("all", TINY["double"], TINY["single"])
@@ -75,26 +76,37 @@ def test_full_size_layout_loads_strictly(version: Any, count: int) -> None:
     """All names and shapes of the published file, on the meta device."""
     shapes = transformer_shapes(**FULL) | connector_shapes(**FULL, scaled=version.scaled)
     assert len(shapes) == count
-    tensors = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-    transformer, connector = split_connector(tensors)
-    model = build_transformer(transformer)
+    layout = read_layout(hold_shapes(shapes), scaled=version.scaled)
+    model = build_flux(layout.config)
     assert (model.config.num_layers, model.config.num_single_layers) == (19, 38)
     assert model.config.axes_dims_rope == (16, 56, 56) and not model.config.guidance_embeds
-    assert build_connector(connector, scaled=version.scaled).S.input_embedder.in_features == 3584
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    files = layout.transformer
+    assert {name: files.read(name).shape for name in files.names()} == wanted
     assert sum(w.numel() for w in model.parameters()) == 11_891_178_560
+    connector = layout.load_connector(torch.device("meta"))
+    assert connector.S.input_embedder.in_features == 3584
+    assert hasattr(connector, "scale_factor") == version.scaled
 
 
-def test_names_are_those_of_the_converter_of_diffusers() -> None:
-    """Its converter knows FLUX's full width only, so it is asked there: names and shapes."""
+def test_tensors_are_those_of_the_converter_of_diffusers() -> None:
+    """Its converter knows FLUX's full width only, so it is asked there: names and values."""
     from diffusers.loaders.single_file_utils import (
         convert_flux_transformer_checkpoint_to_diffusers as convert,
     )
 
-    shapes = transformer_shapes(**FULL | {"double": 1, "single": 1})
-    tensors = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-    ours, _ = split_connector(tensors)
-    theirs = convert(dict(tensors))
-    assert {n: t.shape for n, t in ours.items()} == {n: t.shape for n, t in theirs.items()}
+    sizes = FULL | {"double": 1, "single": 1, "text_width": 2, "pooled": 2, "states_width": 2}
+    shapes = transformer_shapes(**sizes) | connector_shapes(**sizes, scaled=False)
+    tensors = {
+        name: torch.arange(shape[0], dtype=torch.int16)
+        .view(-1, *[1] * (len(shape) - 1))
+        .expand(shape)
+        for name, shape in shapes.items()
+    }
+    ours = read_layout(HeldTensors(tensors), scaled=False).transformer
+    theirs = convert({n: t for n, t in tensors.items() if not n.startswith("connector.")})
+    assert ours.names() == theirs.keys()
+    assert all(torch.equal(ours.read(name), tensor) for name, tensor in theirs.items())
 
 
 def test_full_size_autoencoder_is_that_of_flux() -> None:
@@ -122,18 +134,17 @@ def test_unknown_missing_or_misshapen_tensor_is_named(
     else:
         tensors[wrong] = torch.zeros(3, 3)
     save_file(tensors, path)
-    loaded = load_editor(name, source=copy, device="cpu")
     with pytest.raises(EditorError) as error:
-        loaded.draw_noise((64, 64), torch.Generator())
-    assert wrong.removeprefix("connector.") in str(error.value) and path.name in str(error.value)
+        load_editor(name, source=copy, device="cpu").draw_noise((64, 64), torch.Generator())
+    assert wrong.removeprefix("connector.") in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["double_blocks.0.img_attn.extra.weight", "guidance_in.x"])
 def test_unknown_tensor_of_the_transformer_is_named(name: str) -> None:
     shapes = transformer_shapes(**TINY) | {name: (3,)}
-    tensors, _ = split_connector({n: torch.empty(s, device="meta") for n, s in shapes.items()})
+    shapes |= connector_shapes(**TINY, scaled=False)
     with pytest.raises(EditorError, match=f"must not hold, the tensor {name}"):
-        build_transformer(tensors)
+        read_layout(hold_shapes(shapes), scaled=False)
 
 
 def test_unknown_tensor_of_the_autoencoder_is_named() -> None:
@@ -145,7 +156,7 @@ def test_unknown_tensor_of_the_autoencoder_is_named() -> None:
 def test_weights_of_the_other_version_are_refused(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
     (copy / V1_0.file).replace(copy / V1_1.file)
-    with pytest.raises(EditorError, match="must not hold, the tensor scale_factor"):
+    with pytest.raises(EditorError, match="must not hold, the tensor connector.scale_factor"):
         load_editor("step1x-edit", source=copy, device="cpu").draw_noise(
             (64, 64), torch.Generator()
         )
@@ -189,25 +200,29 @@ def test_layout_of_diffusers_gives_the_same_numbers(
 
 def _as_diffusers(folder: Path, target: Path) -> Path:
     """The same weights as the repository in diffusers' layout holds them: eight other names."""
-    tensors = load_file(folder / V1_1.file)
-    transformer, _ = split_connector(tensors)
     other = {
         "time_text_embed.timestep_embedder.linear_1": "time_embed.in_layer",
         "time_text_embed.timestep_embedder.linear_2": "time_embed.out_layer",
         "time_text_embed.text_embedder.linear_1": "vec_embed.in_layer",
         "time_text_embed.text_embedder.linear_2": "vec_embed.out_layer",
     }
-    renamed = {n: t.contiguous() for n, t in tensors.items() if n.startswith("connector.")}
-    for name, tensor in transformer.items():
+    tensors = load_file(folder / V1_1.file)
+    renamed = {n: t for n, t in tensors.items() if n.startswith("connector.")}
+    transformer = read_layout(HeldTensors(tensors), scaled=False).transformer
+    for name in transformer.names():
         layer, last = name.rsplit(".", 1)
-        renamed[f"{other.get(layer, layer)}.{last}"] = tensor.clone()
+        renamed[f"{other.get(layer, layer)}.{last}"] = transformer.read(name).clone()
     assert sum(layer in name for layer in other.values() for name in renamed) == 8
-    half = sorted(renamed)[: len(renamed) // 2]
     for part in ("transformer", "processor"):
         (target / part).mkdir()
-    for number, names in enumerate((half, sorted(renamed.keys() - set(half)))):
-        shard = target / "transformer" / f"diffusion_pytorch_model-{number + 1:05}-of-00002"
-        save_file({n: renamed[n] for n in names}, shard.with_suffix(".safetensors"))
+    names = sorted(renamed)
+    places = {}
+    for number, half in enumerate((names[::2], names[1::2]), start=1):
+        shard = f"diffusion_pytorch_model-{number:05}-of-00002.safetensors"
+        save_file({name: renamed[name] for name in half}, target / "transformer" / shard)
+        places |= dict.fromkeys(half, shard)
+    index = target / "transformer" / "diffusion_pytorch_model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": places}))
     build_autoencoder(load_file(folder / "vae.safetensors")).save_pretrained(target / "vae")
     shutil.copytree(folder / LANGUAGE, target / "text_encoder")
     for path in (folder / LANGUAGE).glob("tokenizer*"):
@@ -237,7 +252,7 @@ def test_pass_at_the_ordinary_size_of_a_photo_that_is_no_square(folder: Path) ->
     prompt = editor.encode_prompt("smile", image.detach())
     noise = noise_for(editor, image)
     assert noise.shape == (1, 16, 48, 82)
-    _, layout = editor._prepare_pass(editor.encode_image(image), noise, [prompt], 1.0)
+    layout = find_layout(editor, image)
     assert (layout.text, layout.target, layout.context) == (POSITIONS, 984, 984)
     editor.attend(image, prompt, 1.0, noise, (0,)).sum().backward()
     assert (image.grad != 0).float().mean() > 0.99
@@ -341,17 +356,51 @@ def test_instruction_needs_a_photo_and_words(editor: Step1XEditor) -> None:
 
 
 def test_models_take_turns_in_memory_unless_both_fit(folder: Path) -> None:
+    """What is prepared is read first; then the transformer takes the language model's place."""
     editor = small(load_editor("step1x-edit", source=folder, device="cpu"))
     assert editor.parts.together
     editor.parts.together = False
-    image = photo()
-    texts = ["smile", "red hat"]
-    editor.prepare(texts, ALL, images=[image])
-    assert editor.parts.loaded_text is not None and editor.parts.loaded_body is None
+    image, texts = photo(), ["smile", "red hat"]
+    editor.prepare(texts, (0,))
+    assert editor.parts.loaded_text is None and editor.parts.loaded_body is None
+    editor.prepare(texts, (0,), images=[image])
+    assert editor.parts.loaded_text is None and editor.parts.loaded_body is not None
     noise = noise_for(editor, image)
     for text in texts:
         editor.attend(image, editor.encode_prompt(text, image), 1.0, noise, (0,))
-    assert editor.parts.loaded_text is None and editor.parts.loaded_body is not None
+    assert editor.parts.loaded_text is None
+    editor.encode_prompt("another", image)
+    assert editor.parts.loaded_text is not None and editor.parts.loaded_body is None
+
+
+def test_blocks_after_the_last_wanted_one_are_not_read(folder: Path) -> None:
+    editor = small(load_editor("step1x-edit", source=folder, device="cpu"))
+    editor.prepare(["smile"], (0,), images=[photo()])
+    model = editor.parts.body.engine.transformer.model
+    first, second = model.transformer_blocks
+    assert not any(w.is_meta for w in first.parameters())
+    assert all(w.is_meta for w in second.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "largest"), [({"dtype": "int8"}, 0.05), ({"stream_weights": True}, 1e-6)]
+)
+def test_memory_plans_of_flux_apply(
+    folder: Path, editor: Step1XEditor, options: dict[str, Any], largest: float
+) -> None:
+    other = small(load_editor("step1x-edit", source=folder, device="cpu", **options))
+    image, gradients = photo(), []
+    noise = noise_for(editor, image)
+    for one in (editor, other):
+        tracked = image.clone().requires_grad_()
+        prompt = editor.encode_prompt("smile", image)
+        one.attend(tracked, prompt, 0.99, noise, ALL).mean().backward()
+        gradients.append(tracked.grad)
+    assert (gradients[1] - gradients[0]).norm() / gradients[0].norm() < largest
+    best = other.for_measuring()
+    assert (best is other) == ("stream_weights" in options)
+    first, second = (one.attend(image, prompt, 0.99, noise, ALL) for one in (editor, best))
+    torch.testing.assert_close(first, second, atol=1e-6, rtol=0)
 
 
 # Gradients and measurements
@@ -376,9 +425,10 @@ def test_versions_differ_by_more_than_their_weights(folder: Path) -> None:
     editor = small(load_editor("step1x-edit", source=folder, device="cpu"))
     image = photo()
     prompt, noise = editor.encode_prompt("smile", image), noise_for(editor, image)
-    first = editor.attend(image, prompt, 0.99, noise, ALL)
-    editor._shift = V1_0.shift
-    assert not torch.equal(first, editor.attend(image, prompt, 0.99, noise, ALL))
+    other = small(load_editor("step1x-edit", source=folder, device="cpu"))
+    other.parts.body.engine._shift = V1_0.shift
+    first, second = (one.attend(image, prompt, 0.99, noise, ALL) for one in (editor, other))
+    assert not torch.equal(first, second)
 
 
 def test_prompt_sigma_and_photo_all_matter(editor: Step1XEditor) -> None:
@@ -398,7 +448,11 @@ def test_checkpointing_changes_no_number(folder: Path) -> None:
     results = []
     for checkpointing in (False, True):
         editor = small(load_editor("step1x-edit", source=folder, device="cpu"))
-        editor.parts.checkpointing = checkpointing
+        engine = editor.parts.body.engine
+        engine.settle()
+        engine.transformer.checkpointing = checkpointing
+        if checkpointing:
+            prepare_transformer(engine.transformer.model, True)
         image = photo().requires_grad_()
         prompt, noise = editor.encode_prompt("smile", image.detach()), noise_for(editor, image)
         proportions = editor.attend(image, prompt, 0.99, noise, (1, 3))
@@ -410,7 +464,8 @@ def test_checkpointing_changes_no_number(folder: Path) -> None:
 
 def test_weights_are_frozen(editor: Step1XEditor) -> None:
     body = editor.parts.body
-    for part in (body.transformer, body.connector, body.vae, editor.parts.text.model):
+    engine = body.engine
+    for part in (engine.transformer.model, body.connector, engine.vae, editor.parts.text.model):
         assert not part.training
         assert not any(weight.requires_grad for weight in part.parameters())
 
@@ -460,12 +515,15 @@ def test_predicted_velocity_is_what_an_unguided_edit_steps_along(editor: Step1XE
 
 
 def test_guidance_is_tamed_at_high_noise_only() -> None:
-    conditional = torch.tensor([[[32.0, 0.0], [0.5, 0.0]]])
+    """Two tokens of two by two latents; the first one's difference is 32 long, the other 0.5."""
+    conditional = torch.zeros(1, 1, 2, 4)
+    conditional[..., 0, 0], conditional[..., 1, 3] = 32.0, 0.5
     unconditional = torch.zeros_like(conditional)
     low = guide(conditional, unconditional, sigma=0.93, guidance=6.0)
     high = guide(conditional, unconditional, sigma=0.94, guidance=6.0)
     assert torch.equal(low, 6 * conditional)
-    torch.testing.assert_close(high[0, :, 0], torch.tensor([6 * 32 / 32**0.4, 3.0]))
+    assert float(high[..., 0, 0]) == pytest.approx(6 * 32 / 32**0.4)
+    assert float(high[..., 1, 3]) == pytest.approx(3.0)
 
 
 # Editing
@@ -488,6 +546,12 @@ def test_edit_has_the_working_size_and_depends_on_everything(folder: Path, name:
         editor.edit(photo(200, 130, seed=1), "smile", steps=2),
     ):
         assert not torch.equal(edited, other)
+
+
+def test_edit_can_be_cut_off_from_the_photos_tokens(editor: Step1XEditor) -> None:
+    image = photo(200, 130)
+    cut = edit_without_context(editor, image, "smile", steps=1)
+    assert not torch.equal(cut, editor.edit(image, "smile", steps=1))
 
 
 def test_info_counts_the_blocks_of_the_weights(editor: Step1XEditor, folder: Path) -> None:

@@ -15,15 +15,18 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
+from tiny_step1x import HeldTensors
 from torch import Tensor
 
 from decontext.editors import Prompt
 from decontext.editors import _flux_family as family
+from decontext.editors._flux_engine import FluxEngine
 from decontext.editors._qwen_pixels import GRID, fit
-from decontext.editors._step1x_parts import Body
+from decontext.editors._step1x_parts import Body, Parts
 from decontext.editors._step1x_sampling import schedule
 from decontext.editors._step1x_text import DROPPED, TextSide, read_prefix
-from decontext.editors._step1x_weights import build_connector, build_transformer, split_connector
+from decontext.editors._step1x_weights import read_layout
+from decontext.editors._transformer import LoadedTransformer
 from decontext.editors.step1x_edit import V1_0, V1_1, Step1XEditor
 
 FOLDER = Path(os.environ.get("DECONTEXT_PARITY") or Path(__file__).parent / "data")
@@ -77,26 +80,40 @@ def original(request: pytest.FixtureRequest) -> Original:
     with safe_open(request.param, "pt") as file:
         config = json.loads(file.metadata()["config"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    transformer, connector = split_connector(
+    version = VERSIONS[config["version"]]
+    files = HeldTensors(
         {
             name.removeprefix(PREFIX_OF_WEIGHTS): tensor
             for name, tensor in tensors.items()
             if name.startswith(PREFIX_OF_WEIGHTS)
         }
     )
-    version = VERSIONS[config["version"]]
-    vae = SimpleNamespace(config=SimpleNamespace(block_out_channels=(1,) * 4))
-    body = Body(
-        build_transformer(transformer, rope=tuple(config["axes_dim"])),
-        build_connector(connector, scaled=version.scaled, heads=config["connector_heads"]),
-        vae,
+    layout = read_layout(
+        files,
+        scaled=version.scaled,
+        rope=tuple(config["axes_dim"]),
+        heads=config["connector_heads"],
     )
-    editor = Step1XEditor(
-        lambda: body,
-        lambda: pytest.fail("no text is read here"),
-        shift=version.shift,
-        positions=config["text_tokens"],
+    transformer = LoadedTransformer(
+        layout.config,
+        layout.transformer,
+        editor="the test",
+        device=torch.device("cpu"),
+        precision="float32",
+        stream=False,
     )
+    positions = config["text_tokens"]
+    vae = SimpleNamespace(
+        config=SimpleNamespace(block_out_channels=(1,) * 4),
+        encoder=SimpleNamespace(),
+        dtype=torch.float32,
+    )
+    engine = FluxEngine(
+        transformer, vae, shift=version.shift, square=(96, 96), text_tokens=positions
+    )
+    body = Body(engine, layout.load_connector(torch.device("cpu")))
+    parts = Parts(lambda: body, lambda: pytest.fail("no text is read here"), together=True)
+    editor = Step1XEditor(parts, positions=positions)
     return Original(config, tensors, body, editor)
 
 
@@ -134,8 +151,12 @@ def test_step1x_edit_parity_of_position_ids(original: Original) -> None:
 
 def test_step1x_edit_parity_of_prediction(original: Original) -> None:
     """The whole output of the first pass, with the instruction and without."""
-    run, _ = original.editor._prepare_pass(
-        original.tensors["inputs.context_latents"], original.noise, original.prompts, original.sigma
+    engine = original.body.engine
+    engine.settle()
+    engine.transformer.load_everything()
+    text = original.editor._connect(original.prompts, original.sigma)
+    run, _ = engine.prepare_pass(
+        original.tensors["inputs.context_latents"], original.noise, text, original.sigma
     )
     with torch.no_grad():
         assert_near(run(), original.tensors["outputs.prediction"])

@@ -163,6 +163,12 @@ def to_pillow(image: Tensor) -> Image.Image:
     return Image.fromarray(levels.permute(1, 2, 0).cpu().numpy())
 
 
+def resize_for_edit(image: Tensor, choose: Callable[[int, int], tuple[int, int]]) -> Image.Image:
+    """The photo as anyone's edit sees it: 8 bits, and by Pillow at the size that `choose` names."""
+    photo = to_pillow(image)
+    return photo.resize(choose(*photo.size), Image.Resampling.LANCZOS)
+
+
 def from_pillow(picture: Image.Image) -> Tensor:
     """The inverse of `to_pillow`, float32."""
     levels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)

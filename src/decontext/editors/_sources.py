@@ -22,6 +22,7 @@ HUB_PAGE = "https://huggingface.co"
 TIMEOUT = 10
 """Seconds until the hub counts as out of reach."""
 
+INDEX = "model_index.json"
 SMALL = (".json", ".txt", ".model")
 """Endings of configurations, indices and tokenizers: a few megabytes in all."""
 
@@ -82,7 +83,11 @@ class HubSource:
         repository: str,
         parts: Iterable[str],
         cache: str | Path | None = None,
+        *,
+        marker: str = INDEX,
+        wanted: Iterable[str] = (),
     ) -> None:
+        self._marker = marker
         self.name = repository
         self._editor = editor
         self._cache = cache
@@ -90,12 +95,11 @@ class HubSource:
         found = self._find_index()
         if found is None or not all(any((found / part).glob("*")) for part in parts):
             small = [name for name in self._sizes(None) if name.endswith(SMALL)]
-            self._download(small, None)
+            self._download(list(wanted) or small, None)
             found = self._find_index()
         if found is None:
             raise EditorError(
-                f"{editor}: {repository} holds no pipeline in diffusers' layout: "
-                "model_index.json is missing",
+                f"{editor}: {repository} does not hold this editor: {marker} is missing",
                 "give another hub id or a local folder as the weights",
             )
         self.folder = found
@@ -114,7 +118,7 @@ class HubSource:
     def _find_index(self) -> Path | None:
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(self.name, "model_index.json", cache_dir=self._cache)
+        found = try_to_load_from_cache(self.name, self._marker, cache_dir=self._cache)
         return Path(found).parent if isinstance(found, str) else None
 
     def _sizes(self, revision: str | None) -> dict[str, int]:
@@ -186,9 +190,18 @@ class HubSource:
 
 
 def open_source(
-    editor: str, source: str | Path, parts: Iterable[str], cache: str | Path | None = None
+    editor: str,
+    source: str | Path,
+    parts: Iterable[str],
+    cache: str | Path | None = None,
+    *,
+    marker: str = INDEX,
+    wanted: Iterable[str] = (),
 ) -> Source:
     """The folder or the hub's repository that a user named.
+
+    A repository is there once its file `marker` is; until then `wanted` files are fetched, by
+    default what is small.
 
     Raises:
         EditorError: there is no such folder, a part of it is missing, or as `HubSource`.
@@ -207,7 +220,7 @@ def open_source(
             f"{editor}: there is no folder {str(source)!r}",
             "give a folder in diffusers' layout or a hub id such as owner/name",
         )
-    return HubSource(editor, str(source), parts, cache)
+    return HubSource(editor, str(source), parts, cache, marker=marker, wanted=wanted)
 
 
 def _check_disk(editor: str, place: Path, total: int) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from decontext.editors import _flux_family as family
 from decontext.editors._base import Prompt
+from decontext.editors._flux_engine import FluxEngine
 from decontext.editors._qwen_pixels import digest, to_patches
 from decontext.editors._step1x_connector import Connector
 from decontext.editors._step1x_text import Reading, TextSide
@@ -25,11 +25,10 @@ REMEMBERED = 256
 
 @dataclass(frozen=True)
 class Body:
-    """What a denoising pass needs: transformer, connector and autoencoder."""
+    """What a denoising pass needs beside the text."""
 
-    transformer: Any
+    engine: FluxEngine
     connector: Connector
-    vae: Any
 
 
 @dataclass(frozen=True)
@@ -47,36 +46,33 @@ class Look:
 class Parts:
     """Loads what is needed when it is first needed.
 
-    Unless they are `together`, loading one of the two forgets the other. `checkpointing`
-    recomputes activations in the backward pass (default: large transformers only).
+    Unless they are `together`, loading one of the two forgets the other.
     """
 
     def __init__(
-        self,
-        load_body: Callable[[], Body],
-        load_text: Callable[[], TextSide],
-        *,
-        together: bool,
-        checkpointing: bool | None,
+        self, load_body: Callable[[], Body], load_text: Callable[[], TextSide], *, together: bool
     ) -> None:
-        self.together, self.checkpointing = together, checkpointing
-        self.checkpointed = False
+        self.together = together
         self.loaded_body: Body | None = None
         self.loaded_text: TextSide | None = None
         self._load_body, self._load_text = load_body, load_text
         self._readings: dict[tuple[str, str], Reading] = {}
         self._last: tuple[Tensor, int, Look] | None = None
 
+    def with_body(self, load_body: Callable[[], Body]) -> Parts:
+        """Parts with another body, which share what was read."""
+        other = Parts(load_body, self._load_text, together=self.together)
+        other.loaded_text, other._readings = self.loaded_text, self._readings
+        return other
+
     @property
     def body(self) -> Body:
-        """Frozen, and visible to the probe."""
+        """Frozen."""
         if self.loaded_body is None:
             if not self.together:
                 self.loaded_text = None
-            body = self._load_body()
-            family.freeze((body.transformer, body.connector, body.vae))
-            self.checkpointed = family.prepare_transformer(body.transformer, self.checkpointing)
-            self.loaded_body = body
+            self.loaded_body = self._load_body()
+            family.freeze((self.loaded_body.connector,))
         return self.loaded_body
 
     @property

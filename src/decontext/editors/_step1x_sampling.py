@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from decontext.editors._flux_family import pack, unpack
+
 RESCALED_ABOVE, RESCALING_POWER = 0.93, 0.4
 """Noise level above which the guidance is tamed, and the power of its length that does so."""
 
@@ -30,15 +32,17 @@ def schedule(steps: int, target_tokens: int) -> list[float]:
 
 
 def guide(conditional: Tensor, unconditional: Tensor, *, sigma: float, guidance: float) -> Tensor:
-    """Guided velocity of tokens `(1, tokens, channels)`.
+    """Guided velocity from those with and without the instruction, `(1, channels, h, w)`.
 
     At high noise levels, where a token's difference is longer than 1 it is divided by its length
-    to the power of 0.4.
+    to the power of 0.4. A token is two by two latents.
 
     Source: Step1X-Edit's own sampling.
     """
     difference = conditional - unconditional
     if sigma > RESCALED_ABOVE:
-        length = torch.linalg.vector_norm(difference, dim=-1, keepdim=True)
-        difference = difference / length.clamp(min=1) ** RESCALING_POWER
+        tokens = pack(difference)
+        length = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True)
+        tamed = tokens / length.clamp(min=1) ** RESCALING_POWER
+        difference = unpack(tamed, *difference.shape[-2:])
     return unconditional + guidance * difference

@@ -1,8 +1,8 @@
 """From the published files of Step1X-Edit to FLUX's transformer, the connector and the autoencoder.
 
-Two layouts hold the same tensors: single files under the names of the original release, and a
-folder in diffusers' layout whose names differ from FLUX's in eight tensors. Every size is read
-from the tensors. Strict: a tensor too many or too few is an error that names it.
+Two layouts hold the same tensors: one file under the names of the original release, and a folder
+in diffusers' layout whose names differ from FLUX's in eight tensors. Every size is read from the
+tensors. Strict: a tensor too many or too few is an error that names it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from decontext.editors._single_file import MARK, SingleFile, translate
 from decontext.editors._step1x_connector import Connector
+from decontext.editors._transformer import build_flux
+from decontext.editors._weights import WeightFiles
 from decontext.errors import EditorError
 
 FULL_HEAD = 128
@@ -24,139 +28,110 @@ FULL_HEAD = 128
 SCALING_FACTOR, SHIFT_FACTOR = 0.3611, 0.1159
 """Of FLUX's autoencoder, which the published file holds."""
 
-_RENAMED_IN_DIFFUSERS = {
-    "time_embed.in_layer": "time_text_embed.timestep_embedder.linear_1",
-    "time_embed.out_layer": "time_text_embed.timestep_embedder.linear_2",
-    "vec_embed.in_layer": "time_text_embed.text_embedder.linear_1",
-    "vec_embed.out_layer": "time_text_embed.text_embedder.linear_2",
+CONNECTOR = "connector."
+REFINER = "connector.S.individual_token_refiner.blocks"
+
+_RENAMED = {
+    "time_text_embed.timestep_embedder.linear_1": "time_embed.in_layer",
+    "time_text_embed.timestep_embedder.linear_2": "time_embed.out_layer",
+    "time_text_embed.text_embedder.linear_1": "vec_embed.in_layer",
+    "time_text_embed.text_embedder.linear_2": "vec_embed.out_layer",
 }
+"""Layers of FLUX that the folder in diffusers' layout calls otherwise."""
 
-_RENAMED_IN_ORIGINAL = {
-    "time_in.in_layer": "time_text_embed.timestep_embedder.linear_1",
-    "time_in.out_layer": "time_text_embed.timestep_embedder.linear_2",
-    "vector_in.in_layer": "time_text_embed.text_embedder.linear_1",
-    "vector_in.out_layer": "time_text_embed.text_embedder.linear_2",
-    "txt_in": "context_embedder",
-    "img_in": "x_embedder",
-    "final_layer.linear": "proj_out",
-    "final_layer.adaLN_modulation.1": "norm_out.linear",
-}
-
-_RENAMED_IN_DOUBLE_BLOCK = {
-    "img_mod.lin": "norm1.linear",
-    "txt_mod.lin": "norm1_context.linear",
-    "img_attn.norm.query_norm": "attn.norm_q",
-    "img_attn.norm.key_norm": "attn.norm_k",
-    "txt_attn.norm.query_norm": "attn.norm_added_q",
-    "txt_attn.norm.key_norm": "attn.norm_added_k",
-    "img_mlp.0": "ff.net.0.proj",
-    "img_mlp.2": "ff.net.2",
-    "txt_mlp.0": "ff_context.net.0.proj",
-    "txt_mlp.2": "ff_context.net.2",
-    "img_attn.proj": "attn.to_out.0",
-    "txt_attn.proj": "attn.to_add_out",
-}
-
-_RENAMED_IN_SINGLE_BLOCK = {
-    "modulation.lin": "norm.linear",
-    "norm.query_norm": "attn.norm_q",
-    "norm.key_norm": "attn.norm_k",
-    "linear2": "proj_out",
-}
-
-_SPLIT = {
-    "img_attn.qkv": ("attn.to_q", "attn.to_k", "attn.to_v"),
-    "txt_attn.qkv": ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
-    "linear1": ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"),
-}
+_AGAIN = "copy or download it again"
 
 
-def split_connector(
-    tensors: Mapping[str, Tensor],
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Tensors of the transformer, under diffusers' names for FLUX, and of the connector.
+class Renamed(WeightFiles):
+    """The tensors of other files under other names: `theirs` says which is which."""
 
-    `tensors` has the names of either layout. A name of neither stays as it is, so that the
-    strict loading afterwards names it.
+    def __init__(self, files: WeightFiles, theirs: Mapping[str, str]) -> None:
+        self._files, self._theirs = files, theirs
+        places = {name: files.places[their] for name, their in theirs.items()}
+        super().__init__(files.part, files.folder, places, files._require)
+
+    def read(self, name: str) -> Tensor:
+        return self._files.read(self._theirs[name])
+
+    def check_files(self) -> None:
+        self._files.check_files()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What published files hold.
+
+    Attributes:
+        config: of diffusers' `FluxTransformer2DModel`.
+        transformer: its tensors, under diffusers' names.
+        empty_connector: the connector on the meta device.
+        connector: its tensors.
     """
-    connector: dict[str, Tensor] = {}
-    transformer: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("connector."):
-            connector[name.removeprefix("connector.")] = tensor
-        else:
-            transformer |= _rename(name, tensor)
-    return transformer, connector
+
+    config: dict[str, Any]
+    transformer: WeightFiles
+    empty_connector: Connector
+    connector: WeightFiles
+
+    def load_connector(self, device: torch.device, dtype: torch.dtype | None = None) -> Connector:
+        """The connector over its tensors. Raises: EditorError, one has another shape."""
+        tensors = {
+            name: self.connector.read(name).to(device, dtype) for name in self.connector.names()
+        }
+        loaded: Connector = load_strictly(self.empty_connector, tensors, "the connector")
+        return loaded
+
+
+def read_layout(
+    files: WeightFiles,
+    *,
+    scaled: bool,
+    rope: tuple[int, ...] | None = None,
+    heads: int | None = None,
+) -> Layout:
+    """What the files of either layout hold, and that it is all of it and nothing else.
+
+    `scaled` tells v1.0 from v1.1, see `Connector`. `rope` divides a head's width among the
+    position axes, by default in FLUX's proportion 16 : 56 : 56; `heads` are the connector's.
+
+    Raises:
+        EditorError: a tensor is missing or unknown; the message names it.
+    """
+    held = files.names()
+    original = MARK in held
+
+    def shape(name: str) -> tuple[int, ...]:
+        their = name
+        if not name.startswith(CONNECTOR):
+            their = translate(name, 0)[0] if original else _rename(name)
+        if their not in held:
+            raise EditorError(f"{files.part} of {files.folder} lacks the tensor {their}", _AGAIN)
+        return tuple(files.read(their).shape)
+
+    config = _read_config(shape, held, rope)
+    connector = _empty_connector(shape, held, scaled=scaled, heads=heads)
+    names = build_flux(config).state_dict().keys()
+    width = config["attention_head_dim"] * config["num_attention_heads"]
+    theirs = {name: translate(name, width)[0] if original else _rename(name) for name in names}
+    beside = {name: CONNECTOR + name for name in connector.state_dict()}
+    _require_these(files, {*theirs.values(), *beside.values()})
+    transformer = SingleFile(files, "", names, width) if original else Renamed(files, theirs)
+    return Layout(config, transformer, connector, Renamed(files, beside))
 
 
 def count_blocks(names: Iterable[str]) -> tuple[int, int]:
     """How many double and single blocks there are, by the tensors' names in either layout."""
     found = list(names)
-    single = (_count(found, "single_blocks"), _count(found, "single_transformer_blocks"))
     double = (_count(found, "double_blocks"), _count(found, "transformer_blocks"))
+    single = (_count(found, "single_blocks"), _count(found, "single_transformer_blocks"))
     return max(double), max(single)
-
-
-def build_transformer(tensors: Mapping[str, Tensor], *, rope: tuple[int, ...] | None = None) -> Any:
-    """A `FluxTransformer2DModel` over tensors under diffusers' names, which it keeps as they are.
-
-    `rope` divides a head's width among the position axes; by default in FLUX's proportion,
-    16 : 56 : 56.
-
-    Raises:
-        EditorError: a tensor is missing, unknown or of another shape; the message names it.
-    """
-    import diffusers
-
-    flux: Any = diffusers.FluxTransformer2DModel
-    part = "the transformer"
-    width, channels = _shape(tensors, "x_embedder.weight", part)
-    (head,) = _shape(tensors, "single_transformer_blocks.0.attn.norm_q.weight", part)
-    with torch.device("meta"):
-        model = flux(
-            in_channels=channels,
-            num_layers=_count(tensors, "transformer_blocks"),
-            num_single_layers=_count(tensors, "single_transformer_blocks"),
-            attention_head_dim=head,
-            num_attention_heads=width // head,
-            joint_attention_dim=_shape(tensors, "context_embedder.weight", part)[1],
-            pooled_projection_dim=_shape(
-                tensors, "time_text_embed.text_embedder.linear_1.weight", part
-            )[1],
-            guidance_embeds=False,
-            axes_dims_rope=rope or (head // 8, head // 16 * 7, head // 16 * 7),
-        )
-    return load_strictly(model, tensors, part)
-
-
-def build_connector(
-    tensors: Mapping[str, Tensor], *, scaled: bool, heads: int | None = None
-) -> Connector:
-    """The connector over its tensors, names without `connector.`; by default heads of 128.
-
-    `scaled` tells v1.0 from v1.1, see `Connector`.
-
-    Raises: as `build_transformer`.
-    """
-    part = "the connector"
-    width, states_width = _shape(tensors, "S.input_embedder.weight", part)
-    with torch.device("meta"):
-        model = Connector(
-            states_width,
-            width,
-            heads=heads or max(1, width // FULL_HEAD),
-            depth=_count(tensors, "S.individual_token_refiner.blocks"),
-            pooled=_shape(tensors, "global_proj_out.weight", part)[0],
-            scaled=scaled,
-        )
-    loaded: Connector = load_strictly(model, tensors, part)
-    return loaded
 
 
 def build_autoencoder(tensors: Mapping[str, Tensor]) -> Any:
     """An `AutoencoderKL` over the tensors of `vae.safetensors`, under their original names.
 
-    Raises: as `build_transformer`.
+    Raises:
+        EditorError: a tensor is missing, unknown or of another shape; the message names it.
     """
     import diffusers
     from diffusers.loaders import single_file_utils
@@ -192,36 +167,74 @@ def build_autoencoder(tensors: Mapping[str, Tensor]) -> Any:
     return load_strictly(model, converted, part)
 
 
-_AGAIN = "copy or download the file again"
+def load_strictly(model: Any, tensors: Mapping[str, Tensor], part: str) -> Any:
+    """Give a model on the meta device its tensors; none is copied.
+
+    Raises:
+        EditorError: a tensor is missing, unknown or of another shape; the message names it.
+    """
+    wanted = model.state_dict()
+    missing = sorted(wanted.keys() - tensors.keys())
+    unknown = sorted(tensors.keys() - wanted.keys())
+    wrong = [n for n in wanted if n in tensors and wanted[n].shape != tensors[n].shape]
+    for names, what in (
+        (missing, "lacks"),
+        (unknown, "holds, and must not hold,"),
+        (wrong, "holds in another shape"),
+    ):
+        _refuse(part, what, names)
+    model.load_state_dict(dict(tensors), strict=True, assign=True)
+    return model
 
 
-def _rename(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """One tensor under diffusers' name for it, or its parts where diffusers splits it."""
-    match = re.fullmatch(r"(?:(double|single)_blocks\.(\d+)\.)?(.+)\.(weight|bias|scale)", name)
-    if match is None:
-        return {name: tensor}
-    kind, number, layer, last = match.groups()
-    last = "weight" if last == "scale" else last
-    if kind is None:
-        names = _RENAMED_IN_ORIGINAL | _RENAMED_IN_DIFFUSERS
-        if layer == "final_layer.adaLN_modulation.1":
-            # diffusers has scale before shift, the original the other way round.
-            tensor = torch.cat(tensor.chunk(2)[::-1])
-        return {f"{names[layer]}.{last}": tensor} if layer in names else {name: tensor}
-    prefix = f"{'single_' if kind == 'single' else ''}transformer_blocks.{number}"
-    if layer in _SPLIT:
-        return {
-            f"{prefix}.{part}.{last}": piece
-            for part, piece in zip(_SPLIT[layer], _split(tensor, len(_SPLIT[layer])), strict=True)
-        }
-    names = _RENAMED_IN_SINGLE_BLOCK if kind == "single" else _RENAMED_IN_DOUBLE_BLOCK
-    return {f"{prefix}.{names[layer]}.{last}": tensor} if layer in names else {name: tensor}
+def _read_config(shape: Any, held: Iterable[str], rope: tuple[int, ...] | None) -> dict[str, Any]:
+    width, channels = shape("x_embedder.weight")
+    (head,) = shape("single_transformer_blocks.0.attn.norm_q.weight")
+    double, single = count_blocks(held)
+    return {
+        "in_channels": channels,
+        "num_layers": double,
+        "num_single_layers": single,
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shape("context_embedder.weight")[1],
+        "pooled_projection_dim": shape("time_text_embed.text_embedder.linear_1.weight")[1],
+        "guidance_embeds": False,
+        "axes_dims_rope": rope or (head // 8, head // 16 * 7, head // 16 * 7),
+    }
 
 
-def _split(tensor: Tensor, pieces: int) -> tuple[Tensor, ...]:
-    """Query, key and value, each as wide as the model; a fourth piece is four times as wide."""
-    width = tensor.shape[0] // (3 if pieces == 3 else 7)
-    return torch.split(tensor, [width] * 3 + [4 * width] * (pieces - 3))
+def _empty_connector(
+    shape: Any, held: Iterable[str], *, scaled: bool, heads: int | None
+) -> Connector:
+    width, states_width = shape("connector.S.input_embedder.weight")
+    with torch.device("meta"):
+        return Connector(
+            states_width,
+            width,
+            heads=heads or max(1, width // FULL_HEAD),
+            depth=_count(held, REFINER),
+            pooled=shape("connector.global_proj_out.weight")[0],
+            scaled=scaled,
+        )
+
+
+def _rename(name: str) -> str:
+    """The name of one of FLUX's tensors in the folder in diffusers' layout."""
+    layer, _, leaf = name.rpartition(".")
+    return f"{_RENAMED.get(layer, layer)}.{leaf}"
+
+
+def _require_these(files: WeightFiles, wanted: set[str]) -> None:
+    part = f"{files.part} of {files.folder}"
+    _refuse(part, "lacks", sorted(wanted - files.names()))
+    _refuse(part, "holds, and must not hold,", sorted(files.names() - wanted))
+
+
+def _refuse(part: str, what: str, names: list[str]) -> None:
+    if names:
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise EditorError(f"{part} {what} the tensor {names[0]}{more}", _AGAIN)
 
 
 def _count(names: Iterable[str], prefix: str) -> int:
@@ -232,23 +245,5 @@ def _count(names: Iterable[str], prefix: str) -> int:
 
 def _shape(tensors: Mapping[str, Tensor], name: str, part: str) -> tuple[int, ...]:
     if name not in tensors:
-        raise EditorError(f"{part} lacks the tensor {name}", _AGAIN)
+        _refuse(part, "lacks", [name])
     return tuple(tensors[name].shape)
-
-
-def load_strictly(model: Any, tensors: Mapping[str, Tensor], part: str) -> Any:
-    """Give a model on the meta device its tensors; none is copied."""
-    wanted = model.state_dict()
-    missing = sorted(wanted.keys() - tensors.keys())
-    unknown = sorted(tensors.keys() - wanted.keys())
-    wrong = [n for n in wanted if n in tensors and wanted[n].shape != tensors[n].shape]
-    for names, what in (
-        (missing, "lacks"),
-        (unknown, "holds, and must not hold,"),
-        (wrong, "holds in another shape"),
-    ):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise EditorError(f"{part} {what} the tensor {names[0]}{more}", _AGAIN)
-    model.load_state_dict(dict(tensors), strict=True, assign=True)
-    return model

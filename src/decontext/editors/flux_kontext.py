@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from decontext.editors import _flux_family as family
@@ -297,8 +296,8 @@ class FluxKontextEditor:
             InputError: the instruction is empty.
         """
         text = family.checked_prompt(prompt)
-        photo = family.to_pillow(image)
-        width, height = self.working_size(*photo.size)
+        photo = family.resize_for_edit(image, self.working_size)
+        width, height = photo.size
         total = steps or self._default_steps
         self._engine.settle()
         encoded = self._on_device(self._text.encode(text))
@@ -310,7 +309,7 @@ class FluxKontextEditor:
             return tensors
 
         edited: Tensor = self._pipeline(
-            image=photo.resize((width, height), Image.Resampling.LANCZOS),
+            image=photo,
             prompt_embeds=encoded["embeddings"],
             pooled_prompt_embeds=encoded["pooled"],
             height=height,

@@ -11,21 +11,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from decontext.attention import SequenceLayout, measure
 from decontext.editors import _flux_family as family
-from decontext.editors._base import EditorInfo, OnEditStep, Prompt
-from decontext.editors._loading import choose_device, choose_dtype
+from decontext.editors._base import Cost, EditorInfo, OnEditStep, Prompt
+from decontext.editors._flux_engine import FluxEngine, Text
+from decontext.editors._loading import choose_device, choose_precision
+from decontext.editors._plan import QUANTISED
 from decontext.editors._step1x_files import find_files
 from decontext.editors._step1x_parts import Body, Parts
 from decontext.editors._step1x_sampling import guide, schedule
-from decontext.editors._step1x_text import POSITIONS, TextSide
+from decontext.editors._step1x_text import POSITIONS
+from decontext.editors._step1x_weights import read_layout
+from decontext.editors._transformer import LoadedTransformer
 from decontext.errors import InputError
 from decontext.resampling import resize
 
@@ -71,14 +74,19 @@ def load(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
     cache: str | Path | None = None,
+    stream_weights: bool = False,
 ) -> Step1XEditor:
     """Load Step1X-Edit v1.1 from its hub ids or from a folder, see `_step1x_files`.
+
+    Weights are read when they are first needed.
 
     Raises:
         InputError: there is no such device or precision.
         EditorError: a part is missing or damaged; the message names it.
     """
-    return load_version(INFO, V1_1, source, device=device, dtype=dtype, cache=cache)
+    return load_version(
+        INFO, V1_1, source, device=device, dtype=dtype, cache=cache, stream_weights=stream_weights
+    )
 
 
 def load_version(
@@ -89,53 +97,70 @@ def load_version(
     device: str | torch.device | None,
     dtype: str | torch.dtype | None,
     cache: str | Path | None,
+    stream_weights: bool,
 ) -> Step1XEditor:
     """Load one of the versions. Raises: as `load`."""
     place = choose_device(device)
-    precision = choose_dtype(dtype, place)
-    found = find_files(
-        info.name, source or info.weights, version.file, scaled=version.scaled, cache=cache
-    )
+    precision = choose_precision(dtype or "auto", place)
+    found = find_files(info.name, source or info.weights, version.file, cache=cache)
+    layout = read_layout(found.weights, scaled=version.scaled)
     double, single = found.count_blocks()
+
+    def load_body(precision: str, stream: bool) -> Body:
+        transformer = LoadedTransformer(
+            layout.config,
+            layout.transformer,
+            editor=info.name,
+            device=place,
+            precision=precision,
+            stream=stream,
+        )
+        engine = FluxEngine(
+            transformer,
+            found.load_autoencoder(place),
+            shift=version.shift,
+            square=(DEFAULT_SIDE, DEFAULT_SIDE),
+            text_tokens=POSITIONS,
+        )
+        return Body(engine, layout.load_connector(place))
+
     return Step1XEditor(
-        lambda: Body(*found.load_body(place, precision)),
-        lambda: found.load_text(place, precision),
+        Parts(
+            lambda: load_body(precision, stream_weights),
+            lambda: found.load_text(place, precision),
+            together=found.fit_together(place),
+        ),
         replace(
             info,
             weights=str(source or info.weights),
             double_blocks=double,
             single_blocks=single,
         ),
-        shift=version.shift,
         device=place,
-        together=found.fit_together(place, precision),
+        load_best=lambda: load_body("bfloat16" if place.type == "cuda" else "float32", True),
     )
 
 
 class Step1XEditor:
     """The `Editor` protocol over Step1X-Edit's parts, whose weights it freezes.
 
-    `load_body`, `load_text`, `together` and `checkpointing` are as for `Parts`. A pass has
-    `positions` text tokens; `side` is that of a square of the working size's area.
+    `load_best` loads the body in the best precision that fits, to measure with. A pass has
+    `positions` text tokens; `side` is that of a square of the ordinary working size.
     """
 
     def __init__(
         self,
-        load_body: Callable[[], Body],
-        load_text: Callable[[], TextSide],
+        parts: Parts,
         info: EditorInfo = INFO,
         *,
-        shift: tuple[int, int, int],
         device: torch.device | None = None,
-        together: bool = True,
+        load_best: Callable[[], Body] | None = None,
         positions: int = POSITIONS,
-        checkpointing: bool | None = None,
         side: int = DEFAULT_SIDE,
     ) -> None:
-        self.info = info
+        self.info, self.parts = info, parts
         self.device = device or torch.device("cpu")
-        self.parts = Parts(load_body, load_text, together=together, checkpointing=checkpointing)
-        self._shift, self._positions, self._side = shift, positions, side
+        self._load_best, self._positions, self._side = load_best, positions, side
 
     def working_size(self, width: int, height: int, side: int | None = None) -> tuple[int, int]:
         """Size to which the original brings a photo of `width` x `height` pixels.
@@ -177,40 +202,57 @@ class Step1XEditor:
         sizes: Sequence[tuple[int, int]] = (),
         images: Sequence[Tensor] = (),
     ) -> None:
-        """Read these instructions with these photos, so that the text side is not needed later.
+        """Read these instructions with these photos, then load the blocks up to the last.
 
-        Where both sides are in memory together, that is left to the passes that need them.
+        Without a photo there is nothing to read, and nothing is loaded yet.
+
+        Raises:
+            EditorError: weights are missing, damaged or do not fit.
         """
-        del blocks, sizes
-        if self.parts.together:
-            return
-        with torch.no_grad():
-            for image in images:
-                for text in prompts:
-                    self.encode_prompt(text, image)
+        for image in images:
+            for text in prompts:
+                self.encode_prompt(text, image.detach())
+        if images:
+            self._engine.settle(blocks, sizes)
+            self._engine.transformer.load_blocks(max(blocks) + 1)
+
+    def estimate(
+        self, blocks: Sequence[int], sizes: Sequence[tuple[int, int]], samples: int
+    ) -> Cost:
+        """What a step over these blocks, sizes and draws takes. Raises: EditorError."""
+        return self._engine.estimate(blocks, sizes, samples)
+
+    def for_measuring(self) -> Step1XEditor:
+        """The same editor in the best precision that fits, where this one is quantised."""
+        plan = self._engine.transformer.plan
+        if self._load_best is None or plan is None or plan.precision not in QUANTISED:
+            return self
+        return Step1XEditor(
+            self.parts.with_body(self._load_best),
+            self.info,
+            device=self.device,
+            positions=self._positions,
+            side=self._side,
+        )
 
     def draw_noise(self, size: tuple[int, int], generator: torch.Generator) -> Tensor:
         """Pure-noise target latents, float32 `(1, channels, height / 8, width / 8)`.
 
         `size` is a working size; the same seed gives the same noise on every machine.
         """
-        body = self.parts.body
-        channels = body.transformer.config.in_channels // 4
-        multiple = family.token_side(body.vae)
-        noise = family.draw_noise(size, generator, channels=channels, multiple=multiple)
-        return noise.to(self.device)
+        return self._engine.draw_noise(size, generator)
 
     def encode_image(self, image: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """Context latents `(1, channels, height / 8, width / 8)`, differentiable in the pixels.
 
-        `image` is `(1, 3, height, width)` in [0, 1] at any size; it is brought to the working size
-        like Pillow's Lanczos does it, in float32. The autoencoder's mode is used.
+        `image` is `(1, 3, height, width)` in [0, 1] at any size; it is brought to the working
+        size, by default the ordinary one, like Pillow's Lanczos does it, in float32. The
+        autoencoder's mode is used.
 
         Differs from the original code: that samples, which makes each step see another photo.
         """
-        body = self.parts.body
         size = size or self.working_size(image.shape[-1], image.shape[-2])
-        return family.encode_image(body.vae, image, size, checkpointing=self.parts.checkpointed)
+        return self._engine.encode_image(image, size)
 
     def attend(
         self, image: Tensor, prompt: Prompt, sigma: float, noise: Tensor, blocks: Sequence[int]
@@ -219,14 +261,16 @@ class Step1XEditor:
 
         Returns float32 `(len(blocks),)`, differentiable in `image`.
         """
+        self._engine.settle_for(noise, blocks)
         return self.attend_latents(self.encode_image(image), prompt, sigma, noise, blocks)
 
     def attend_latents(
         self, context: Tensor, prompt: Prompt, sigma: float, noise: Tensor, blocks: Sequence[int]
     ) -> Tensor:
         """As `attend`, from what `encode_image` returned, differentiable in it."""
-        run, layout = self._prepare_pass(context, noise, [prompt], sigma)
-        return measure(run, layout, blocks)
+        return self._engine.attend(
+            context, noise, lambda: self._connect([prompt], sigma), sigma, blocks
+        )
 
     def predict(self, image: Tensor, prompt: Prompt, sigma: float, noisy: Tensor) -> Tensor:
         """Velocity at the noisy target latents, of their shape, float32, differentiable.
@@ -234,8 +278,7 @@ class Step1XEditor:
         With the instruction and without guidance: what the editor was trained to predict.
         """
         context = self.encode_image(image)
-        run, layout = self._prepare_pass(context, noisy, [prompt], sigma)
-        return family.unpack(run()[:, : layout.target], *noisy.shape[-2:]).float()
+        return self._engine.predict(context, noisy, lambda: self._connect([prompt], sigma), sigma)
 
     @torch.no_grad()
     def edit(
@@ -248,18 +291,13 @@ class Step1XEditor:
         guidance: float | None = None,
         on_step: OnEditStep | None = None,
     ) -> Tensor:
-        """Edit a photo as the original program does, at the working size.
+        """What the original program makes of a photo, see `Editor.edit`.
 
-        `image` is `(1, 3, height, width)` in [0, 1]; Pillow resizes it, as for anyone's edit.
-        Returns float32 of the same form on the CPU.
-
-        Raises:
-            InputError: the instruction is empty.
+        Raises: InputError, the instruction is empty.
         """
         text = family.checked_prompt(prompt)
-        photo = family.to_pillow(image)
-        size = self.working_size(*photo.size)
-        pixels = family.from_pillow(photo.resize(size, Image.Resampling.LANCZOS)).to(self.device)
+        photo = family.resize_for_edit(image, self.working_size)
+        size, pixels = photo.size, family.from_pillow(photo).to(self.device)
         prompts = [
             self.parts.read(words, self.parts.look(pixels, self._bring)) for words in (text, "")
         ]
@@ -273,7 +311,7 @@ class Step1XEditor:
             DEFAULT_GUIDANCE if guidance is None else guidance,
             on_step,
         )
-        return family.decode_latents(self.parts.body.vae, latents).cpu()
+        return family.decode_latents(self._engine.vae, latents).cpu()
 
     def _denoise(
         self,
@@ -290,66 +328,37 @@ class Step1XEditor:
         """
         total = len(sigmas) - 1
         for index, (sigma, following) in enumerate(pairwise(sigmas)):
-            run, layout = self._prepare_pass(context, noisy, prompts, sigma)
-            with_text, without = run()[:, : layout.target].float().chunk(2)
-            velocity = guide(with_text, without, sigma=sigma, guidance=guidance)
-            noisy = noisy + (following - sigma) * family.unpack(velocity, *noisy.shape[-2:])
+            velocities = self._engine.predict(
+                context, noisy, partial(self._connect, prompts, sigma), sigma
+            )
+            velocity = guide(velocities[:1], velocities[1:], sigma=sigma, guidance=guidance)
+            noisy = noisy + (following - sigma) * velocity
             if on_step is not None:
                 on_step(index + 1, total)
         return noisy
 
-    def _prepare_pass(
-        self,
-        context: Tensor,
-        target: Tensor,
-        prompts: Sequence[Prompt],
-        sigma: float,
-    ) -> tuple[Callable[[], Tensor], SequenceLayout]:
-        """One call of the transformer, ready to run, and where its tokens lie.
-
-        The batch has one row for each of the prompts.
-        """
-        body = self.parts.body
-        dtype = body.transformer.dtype
-        tokens = [family.pack(latents.to(self.device, dtype)) for latents in (target, context)]
-        states, mask = self._pad([prompt.tensors["states"] for prompt in prompts], dtype)
-        batch = len(prompts)
-        time = torch.full((batch,), sigma, dtype=dtype, device=self.device)
-        text, pooled = body.connector(states, time, mask)
-        layout = SequenceLayout(
-            text.shape[1],
-            tokens[0].shape[1],
-            tokens[1].shape[1],
-            photo_text=prompts[0].photo if prompts[0].photo_counts else range(0),
-        )
-        ids = family.position_ids(target, context, shift=self._shift, like=tokens[0])
-
-        def run() -> Tensor:
-            output: Tensor = body.transformer(
-                hidden_states=torch.cat(tokens, dim=1).expand(batch, -1, -1),
-                timestep=time,
-                pooled_projections=pooled,
-                encoder_hidden_states=text,
-                txt_ids=ids.new_zeros(layout.text, 3),
-                img_ids=ids,
-                return_dict=False,
-            )[0]
-            return output
-
-        return run, layout
-
-    def _pad(self, readings: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """States of several texts as one batch of all positions, and which of these are states.
+    def _connect(self, prompts: Sequence[Prompt], sigma: float) -> Text:
+        """The text tokens of a batch of prompts at a noise level.
 
         Padding is zero, and takes part in the transformer's attention as everything else does.
         """
+        body, dtype = self.parts.body, self._engine.dtype
+        body.connector.to(dtype)
+        readings = [prompt.tensors["states"] for prompt in prompts]
         shape = (len(readings), self._positions, readings[0].shape[-1])
         states = torch.zeros(shape, dtype=dtype, device=self.device)
         mask = torch.zeros(shape[:2], dtype=torch.bool, device=self.device)
         for row, reading in enumerate(readings):
             states[row, : len(reading)] = reading.to(self.device, dtype)
             mask[row, : len(reading)] = True
-        return states, mask
+        sigmas = torch.full((len(readings),), sigma, dtype=dtype, device=self.device)
+        tokens, pooled = body.connector(states, sigmas, mask)
+        photo = prompts[0].photo if prompts[0].photo_counts else range(0)
+        return Text(tokens, pooled, photo=photo)
+
+    @property
+    def _engine(self) -> FluxEngine:
+        return self.parts.body.engine
 
     def _bring(self, image: Tensor) -> Tensor:
         """A photo at the working size."""

@@ -24,11 +24,18 @@ def load(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
     cache: str | Path | None = None,
+    stream_weights: bool = False,
 ) -> step1x_edit.Step1XEditor:
     """Load Step1X-Edit v1.0 from its hub ids or from a folder.
 
     Raises: as `step1x_edit.load`.
     """
     return step1x_edit.load_version(
-        INFO, step1x_edit.V1_0, source, device=device, dtype=dtype, cache=cache
+        INFO,
+        step1x_edit.V1_0,
+        source,
+        device=device,
+        dtype=dtype,
+        cache=cache,
+        stream_weights=stream_weights,
     )
