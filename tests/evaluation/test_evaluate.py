@@ -96,9 +96,11 @@ def test_every_combination_is_edited_once(figures: Figures) -> None:
         tuple(row[n] for n in ("photo", "protection", "transform", "prompt", "seed"))
         for row in edits
     }
-    assert len(keys) == len(edits) == 3 * 3 * 2 * 2
+    # Three photos; three versions after two transforms, and one more with the attention cut.
+    assert len(keys) == len(edits) == 3 * (3 * 2 + 1) * 2
     assert list(figures.labels.values()) == [
         "the original",
+        "attention cut: the bound",
         "context-proportion:off 16/255",
         "random-sign 16/255",
     ]
@@ -168,8 +170,9 @@ def test_results_of_another_editor_are_not_continued(
 
 def test_page_shows_pictures_after_each_transform_and_loads_nothing(report: Path) -> None:
     page = (report / "index.html").read_text(encoding="utf-8")
-    # Per photo: itself, edits of three versions after two transforms, two copies, two differences.
-    assert page.count('src="data:image/png;base64,') == 3 * (1 + 3 * 2 + 2 + 2) + 2
+    # Per photo: itself, edits of three versions after two transforms and of one, two copies and
+    # their differences; and two plots.
+    assert page.count('src="data:image/png;base64,') == 3 * (1 + 3 * 2 + 1 + 2 + 2) + 2
     assert 'src="http' not in page and "<script" not in page
     assert "after jpeg-50+resize-0.5" in page
     assert "d-broken.JPG" in page and "2 faces found" in page
@@ -236,6 +239,8 @@ def test_kept_is_the_part_of_the_drop_that_a_transform_leaves() -> None:
     assert figures.face_found(ORIGINAL, "flip") == 0
     found = figures.identity("k")
     assert (found.mean, found.worst, found.share) == (pytest.approx(0.2), 0.3, 0)
+    difference = figures.identity_difference("k", ORIGINAL)
+    assert (difference.mean, difference.high) == (pytest.approx(-0.6), pytest.approx(-0.5))
     same = Figures([*rows[:2], _edit(ORIGINAL, NONE, 0.5), _edit("k", NONE, 0.49)])
     assert same.kept("k", NONE) is None
 
@@ -261,5 +266,6 @@ def test_command_evaluates_a_folder_and_says_what_it_found(
     assert values["photos"][1]["status"] == "unreadable"
     after = values["versions"]["uniform 16/255"]["after"]
     assert set(after) == {"none", "redraw"}
+    assert set(values["versions"]["attention cut: the bound"]["after"]) == {"none"}
     assert run([*map(str, arguments[:2]), "-o", str(folder), "--editor", "flux-kontext"]) == 2
     assert "another folder than the photos" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from decontext.errors import InputError
 from decontext.evaluation import charts
-from decontext.evaluation.plan import NONE, ORIGINAL
+from decontext.evaluation.plan import CUT, NONE, ORIGINAL
 from decontext.evaluation.results import Row
 from decontext.evaluation.tables import (
     Figures,
@@ -77,7 +77,7 @@ def _number_sections(figures: Figures) -> Iterator[Section]:
         table=identity_table(figures),
         rows=[[Figure(charts.to_image(plot), "", wide=True)]],
     )
-    protected = [key for key in figures.labels if key != ORIGINAL]
+    protected = [key for key in figures.labels if key not in (ORIGINAL, CUT)]
     if len(figures.transforms) > 1 and protected:
         yield from _transform_sections(figures, protected)
     yield Section(
@@ -118,10 +118,15 @@ def _picture_sections(
         except InputError:
             continue
         rows = [[Figure(_thumbnail(original), path.name)]]
-        rows += [list(_edit_figures(figures, folder, path.name, ORIGINAL, "the original"))]
+        rows += [
+            [
+                *_edit_figures(figures, folder, path.name, ORIGINAL, "the original"),
+                *_edit_figures(figures, folder, path.name, CUT, "the original, attention cut"),
+            ]
+        ]
         for key, label in figures.labels.items():
             saved = folder / "pictures" / path.name / f"{key}.png"
-            if key != ORIGINAL and saved.exists():
+            if saved.exists():
                 rows.append(_protected_figures(original, read_pixels(saved), label))
                 rows.append(list(_edit_figures(figures, folder, path.name, key, "the protected")))
         yield Section(path.name, rows=[row for row in rows if row])

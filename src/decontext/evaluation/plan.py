@@ -24,6 +24,9 @@ from decontext.transforms import parse_transform
 ORIGINAL = "original"
 """In place of a protection: the photo as it was."""
 
+CUT = "cut"
+"""The original, edited with the attention to it cut: what a perfect protection would do."""
+
 NONE, REDRAW = "none", "redraw"
 REDRAW_INSTRUCTION = "remove the noise and keep the picture as it is"
 """Cleaning by the editor itself, with an instruction that asks for nothing else."""
@@ -58,6 +61,7 @@ class Plan:
         seeds: each instruction is edited with the seeds 0 to `seeds` - 1.
         edit_steps: denoising steps of an edit; None: the editor's own.
         measure_prompts: instructions that the context proportion is measured with; 0: not at all.
+        cut: also edit the original with the attention to it cut, as the bound of what is possible.
         rendered: the photos show rendered people, see `recognisers.PersonJudge`.
 
     Raises:
@@ -70,6 +74,7 @@ class Plan:
     seeds: int = 1
     edit_steps: int | None = None
     measure_prompts: int = 2
+    cut: bool = True
     rendered: bool = False
 
     def __post_init__(self) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 
 from torch import Tensor
 
+from decontext.editing import edit
 from decontext.editors import Editor
 from decontext.errors import AttentionError, InputError
 from decontext.evaluation import fidelity, quality
 from decontext.evaluation.likeness import ImageEncoder, load_image_encoder
 from decontext.evaluation.plan import (
+    CUT,
     NONE,
     ORIGINAL,
     Plan,
@@ -116,7 +118,8 @@ class _Progress:
     def __init__(self, plan: Plan, photos: int, on_progress: OnProgress | None) -> None:
         edits = len(plan.transforms) * len(plan.prompts) * plan.seeds
         self.per_version = edits
-        self.per_photo = len(plan.protections) * (1 + edits) + edits
+        self.cut = len(plan.prompts) * plan.seeds if plan.cut else 0
+        self.per_photo = len(plan.protections) * (1 + edits) + edits + self.cut
         self._total = photos * self.per_photo
         self._done = 0
         self._tell = on_progress or (lambda done, total, what: None)
@@ -152,6 +155,8 @@ class _PhotoRun:
         self._add_photo("evaluated", _notes(photo, person), size=list(photo.size))
         self.folder.mkdir(exist_ok=True)
         self._edit_version(photo, person, key=ORIGINAL, picture=photo.pixels)
+        if self.plan.cut:
+            self._edit_cut(photo, person)
         for protection in self.plan.protections:
             try:
                 picture = self._protect(photo, protection)
@@ -199,35 +204,47 @@ class _PhotoRun:
         self.progress.advance()
         return read_pixels(path)
 
+    def _edit_cut(self, photo: Photo, person: Description | None) -> None:
+        """Edits of the original that cannot see it: the bound of what is possible."""
+        try:
+            self._edit_after(NONE, photo, person, key=CUT, picture=photo.pixels)
+        except AttentionError as error:
+            self._add("failure", protection=CUT, message=str(error))
+            self.progress.advance(self.progress.cut)
+
     def _edit_version(
         self, photo: Photo, person: Description | None, *, key: str, picture: Tensor
     ) -> None:
         """All edits of one version of the photo, after every transform."""
         for transform in self.plan.transforms:
-            wanted = [
-                (prompt, seed)
-                for prompt in self.plan.prompts
-                for seed in range(self.plan.seeds)
-                if not self._has("edit", key, transform, prompt=prompt, seed=seed)
-            ]
-            number = len(self.plan.prompts) * self.plan.seeds
-            self.progress.advance(number - len(wanted))
-            if wanted:
-                published = publish(transform, picture, editor=self.editor)
-                for prompt, seed in wanted:
-                    self.progress.say(f"{self.path.name}: {transform}, {prompt}")
-                    self._edit(
-                        photo,
-                        person,
-                        key=key,
-                        transform=transform,
-                        published=published,
-                        prompt=prompt,
-                        seed=seed,
-                    )
-                    self.progress.advance()
+            self._edit_after(transform, photo, person, key=key, picture=picture)
             if self.plan.measure_prompts and key != ORIGINAL and not needs_editor(transform):
                 self._measure(photo, picture, key=key, transform=transform)
+
+    def _edit_after(
+        self, transform: str, photo: Photo, person: Description | None, *, key: str, picture: Tensor
+    ) -> None:
+        """The edits of one version after one transform that are not there yet."""
+        wanted = [
+            (prompt, seed)
+            for prompt in self.plan.prompts
+            for seed in range(self.plan.seeds)
+            if not self._has("edit", key, transform, prompt=prompt, seed=seed)
+        ]
+        self.progress.advance(len(self.plan.prompts) * self.plan.seeds - len(wanted))
+        published = publish(transform, picture, editor=self.editor) if wanted else picture
+        for prompt, seed in wanted:
+            self.progress.say(f"{self.path.name}: {transform}, {prompt}")
+            self._edit(
+                photo,
+                person,
+                key=key,
+                transform=transform,
+                published=published,
+                prompt=prompt,
+                seed=seed,
+            )
+            self.progress.advance()
 
     def _has(self, kind: str, key: str, transform: str, **fields: Any) -> bool:
         return (
@@ -248,7 +265,14 @@ class _PhotoRun:
         prompt: str,
         seed: int,
     ) -> None:
-        edited = self.editor.edit(published, prompt, seed=seed, steps=self.plan.edit_steps)
+        edited = edit(
+            published,
+            prompt,
+            self.editor,
+            seed=seed,
+            steps=self.plan.edit_steps,
+            cut_context="all" if key == CUT else None,
+        )
         path = self.folder / f"{key}.{transform}.{hash_text(prompt)}.{seed}.png"
         save_photo(edited, Photo(edited, path, "PNG", "RGB"), path)
         shown = self.tools.judge.describe(to_array(edited))

@@ -5,12 +5,12 @@ Everything is computed from rows alone, so that tables and pages can be made aga
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from decontext.evaluation.plan import NONE, ORIGINAL
+from decontext.evaluation.plan import CUT, NONE, ORIGINAL
 from decontext.evaluation.results import Row
 from decontext.evaluation.summary import Summary, summarise
 
@@ -43,6 +43,8 @@ class Figures:
     def labels(self) -> dict[str, str]:
         """Versions and their names, the original first, in the order of the rows."""
         found = {ORIGINAL: "the original"}
+        if self.edits(CUT):
+            found[CUT] = "attention cut: the bound"
         for row in self._of("protection"):
             found.setdefault(row["protection"], row["label"])
         return found
@@ -99,6 +101,14 @@ class Figures:
         ]
         return sum(drops) / len(drops) if drops else None
 
+    def identity_difference(self, version: str, other: str) -> Summary:
+        """Identity of edits of one version minus that of another, by pairs as above."""
+        name = self.recognisers[0]
+        before = {_pair(r): r["identity"][name] for r in self.edits(other)}
+        after = {_pair(r): r["identity"][name] for r in self.edits(version)}
+        pairs = [p for p, v in after.items() if v is not None and before.get(p) is not None]
+        return summarise([after[p] - before[p] for p in pairs], [p[0] for p in pairs])
+
     def kept(self, version: str, transform: str) -> float | None:
         """Part of the drop of identity that a transform leaves; None where there was none."""
         whole, left = self.identity_drop(version, NONE), self.identity_drop(version, transform)
@@ -122,20 +132,21 @@ class Figures:
         return [row for row in self.rows if all(row.get(k) == v for k, v in wanted.items())]
 
 
-def identity_table(figures: Figures, versions: Iterable[str] | None = None) -> Table:
-    """Who edits show, for each version of the photos as it is saved."""
+def identity_table(figures: Figures, versions: Mapping[str, str] | None = None) -> Table:
+    """Who edits show, for each version of the photos as it is saved; `versions` have own names."""
+    labels = versions or figures.labels
     names = figures.recognisers
     head = [f"{name}: mean [95 %]" for name in names] + [f"{name}: same person" for name in names]
     table: Table = [
         ("version", *head, "spread", "worst", "face found", figures.heading["likeness"], "edits")
     ]
-    for version in versions or figures.labels:
+    for version, label in labels.items():
         found = [figures.identity(version, recogniser=name) for name in names]
         if found[0].count + found[0].missing == 0:
             continue
         table.append(
             (
-                figures.labels[version],
+                label,
                 *(_with_interval(value) for value in found),
                 *(percent(value.share) for value in found),
                 number(found[0].spread),
@@ -182,7 +193,7 @@ def fidelity_table(figures: Figures) -> Table:
         columns = ("levels", "psnr", "worst_patch", "ssim", "ms_ssim", "lpips")
         cells = [ABSENT] * len(columns)
         seconds = ABSENT
-        if version != ORIGINAL:
+        if version not in (ORIGINAL, CUT):
             means = [figures.fidelity(name, version).mean for name in columns]
             digits = (0, 1, 1, 3, 3, 3)
             cells = [number(mean, place) for mean, place in zip(means, digits, strict=True)]
@@ -223,7 +234,11 @@ def to_dict(figures: Figures) -> dict[str, Any]:
             figures.labels[version]: {
                 "key": version,
                 "face_found": figures.face_found(version),
-                "after": {t: _after(figures, version, t) for t in figures.transforms},
+                "after": {
+                    t: _after(figures, version, t)
+                    for t in figures.transforms
+                    if figures.edits(version, t)
+                },
             }
             for version in figures.labels
         },
@@ -236,7 +251,7 @@ def _after(figures: Figures, version: str, transform: str) -> Mapping[str, Any]:
         for name in figures.recognisers
     }
     values["likeness"] = figures.value("likeness", version, transform).to_dict()
-    if version != ORIGINAL:
+    if version not in (ORIGINAL, CUT):
         values["identity_drop"] = figures.identity_drop(version, transform)
         values["kept"] = figures.kept(version, transform)
         values["attention_drop"] = figures.attention_drop(version, transform).mean
