@@ -5,12 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO ?= build/demo
+LEVEL ?= full
 
-.PHONY: help setup demo test lint format
+.PHONY: help setup demo study test lint format
 
 help:
 	@echo "make setup   install everything into $(VENV)"
 	@echo "make demo    protect two portraits, edit them, measure; the page is $(DEMO)/index.html"
+	@echo "make study   make docs/results.md again (LEVEL=quick: fewer people); resumable"
 	@echo "make test    run the tests (make test TESTS=tests/test_cli.py for one file)"
 	@echo "make lint    check format, style and types"
 	@echo "make format  mend format and imports"
@@ -26,6 +28,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/decontext demo --output $(DEMO) --force
+
+study: $(READY)
+	$(BIN)/python -m study.run --level $(LEVEL)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(TESTS)

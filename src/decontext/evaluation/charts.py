@@ -62,7 +62,10 @@ def draw_lines(
         axes.fill_between(places, low, high, alpha=0.15, color=drawn.get_color())
     if line is not None:
         axes.axhline(line, color="#c60", linewidth=1, linestyle="--", label="same person from here")
-    if logarithmic:
+    # An axis of nothing cannot be logarithmic.
+    if logarithmic and any(
+        value.mean is not None for points in series.values() for _, value in points
+    ):
         axes.set_xscale("log", base=2)
         axes.set_xticks([x for x, _ in next(iter(series.values()))])
         axes.get_xaxis().set_major_formatter("{x:g}")

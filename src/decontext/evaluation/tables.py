@@ -101,9 +101,11 @@ class Figures:
         ]
         return sum(drops) / len(drops) if drops else None
 
-    def identity_difference(self, version: str, other: str) -> Summary:
+    def identity_difference(
+        self, version: str, other: str, *, recogniser: str | None = None
+    ) -> Summary:
         """Identity of edits of one version minus that of another, by pairs as above."""
-        name = self.recognisers[0]
+        name = recogniser or self.recognisers[0]
         before = {_pair(r): r["identity"][name] for r in self.edits(other)}
         after = {_pair(r): r["identity"][name] for r in self.edits(version)}
         pairs = [p for p, v in after.items() if v is not None and before.get(p) is not None]

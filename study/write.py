@@ -1,0 +1,295 @@
+"""From the rows of the study to docs/results.md, docs/results.json, plots, and docs/limits.md.
+
+Every figure in these documents comes from here, with the command that gave it; what missed its goal
+is said first.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from decontext.evaluation import charts
+from decontext.evaluation.plan import CUT, NONE, ORIGINAL
+from decontext.evaluation.results import Row, read_rows
+from decontext.evaluation.summary import Summary
+from decontext.evaluation.tables import (
+    Figures,
+    Table,
+    fidelity_table,
+    identity_table,
+    number,
+    percent,
+    prompt_table,
+    to_dict,
+    transform_table,
+)
+from study.parts import INSTRUCTIONS, LEVELS, Part
+
+GOALS = {"jpeg-75": 0.8, "resize-0.5": 0.8, "jpeg-75+resize-0.5": 0.7}
+"""Least part of the drop of identity that is to be left, with `--robust web`."""
+
+OURS = "context-proportion"
+FEW = 5
+RIVALS = ("flow", "encoder", "attention-entropy", "encoder-grey", "random-sign", "uniform")
+MARKERS = ("<!-- study -->", "<!-- /study -->")
+
+
+def write_documents(
+    out: Path,
+    parts: Sequence[Part],
+    docs: Path,
+    *,
+    level: str,
+    workers: int,
+    seconds: float | None,
+) -> list[Path]:
+    """Write what the rows in `out` say; parts that were not done are left out."""
+    found = [(part, figures_of(part, out, level)) for part in parts]
+    found = [(part, figures) for part, figures in found if _is_whole(part, figures)]
+    docs.mkdir(parents=True, exist_ok=True)
+    (docs / "images").mkdir(exist_ok=True)
+    run = _read_run(out, level=level, workers=workers, seconds=seconds)
+    values = {"run": run, "parts": {part.name: to_dict(figures) for part, figures in found}}
+    written = [docs / "results.json", docs / "results.md"]
+    written[0].write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    written[1].write_text(_results(run, found, docs), encoding="utf-8")
+    limits = docs / "limits.md"
+    if limits.exists():
+        limits.write_text(fill(limits.read_text("utf-8"), _limits(found)), encoding="utf-8")
+        written.append(limits)
+    return written
+
+
+def figures_of(part: Part, out: Path, level: str) -> Figures:
+    """The rows of one part: its photos, instructions, transforms and versions, with its labels."""
+    kind = "rendered" if part.rendered else "photographs"
+    photos = {path.name for path in part.photos}
+    prompts = INSTRUCTIONS[: LEVELS[level].instructions]
+    labels = {one.key: one.label for one in part.versions}
+    rows: list[Row] = []
+    for row in read_rows(sorted(out.glob(f"rows-{kind}-*.jsonl"))):
+        heading = row["kind"] == "heading"
+        version, transform = row.get("protection"), row.get("transform", NONE)
+        wanted = (
+            row.get("photo") in photos
+            and (version in (None, ORIGINAL, CUT) or version in labels)
+            and transform in part.transforms
+            and row.get("prompt", prompts[0]) in prompts
+        )
+        if heading or wanted:
+            rows.append({**row, "label": labels[version]} if version in labels else row)
+    # In the order of the part, whatever was computed first.
+    order = [None, ORIGINAL, CUT, *labels]
+    transforms = list(part.transforms)
+    rows.sort(
+        key=lambda r: (order.index(r.get("protection")), transforms.index(r.get("transform", NONE)))
+    )
+    return Figures(rows)
+
+
+def _is_whole(part: Part, figures: Figures) -> bool:
+    """Whether every version of a part was edited after every transform."""
+    keys = [ORIGINAL, *(one.key for one in part.versions)]
+    return all(figures.edits(key, name) for key in keys for name in part.transforms)
+
+
+def _results(run: dict[str, Any], found: Sequence[tuple[Part, Figures]], docs: Path) -> str:
+    lines = [
+        "# Results",
+        "",
+        "What was measured on `kontext-mini`, the embedded demonstration editor. **None of it says "
+        "what happens with FLUX.1 Kontext or any other editor.** How every figure is made: "
+        "[measuring.md](measuring.md). All values as JSON: [results.json](results.json).",
+        "",
+        f"Made by `{run['command']}` on {run['machine']}, {run['workers']} processes of one "
+        f"thread; {run['time']}. Editor's weights: `{run['weights']}`. "
+        "Seeds: 0 for every protection and every edit. Instructions, none of them optimised on: "
+        + "; ".join(f"“{text}”" for text in run["instructions"])
+        + ". People: the rendered, held-out ones of `study/people`, named by their seeds.",
+        "",
+        "## Goals, and whether they were met",
+        "",
+        *_goals({part.name: figures for part, figures in found}),
+    ]
+    for part, figures in found:
+        lines += ["", f"## {part.title}", "", part.question, "", *_answer(part, figures, docs)]
+    return "\n".join(lines) + "\n"
+
+
+def _answer(part: Part, figures: Figures, docs: Path) -> Iterable[str]:
+    """Table and plot of one part."""
+    count = len({row["photo"] for row in figures.edits(ORIGINAL)})
+    said = f"{count} photo{'s' if count != 1 else ''}"
+    # A bootstrap over so few looks surer than it is.
+    yield f"{said}." if count >= FEW else f"{said}: a direction, no more, whatever the intervals."
+    yield ""
+    yield from _markdown(identity_table(figures))
+    yield from _plot(part, figures, docs)
+    if len(part.transforms) > 1:
+        for one in part.versions:
+            yield from ("", f"### {one.label}", "")
+            yield from _markdown(transform_table(figures, one.key))
+    else:
+        yield from ("", "Distance from the original and quality of the edits:", "")
+        yield from _markdown(fidelity_table(figures))
+    if part.name == "objectives":
+        yield from ("", "By instruction:", "")
+        yield from _markdown(prompt_table(figures))
+
+
+def _plot(part: Part, figures: Figures, docs: Path) -> Iterable[str]:
+    name, threshold = figures.recognisers[0], figures.heading["thresholds"][figures.recognisers[0]]
+    label = f"identity ({name}); dashed: same person from here"
+    if len(part.transforms) > 1:
+        after = [t for t in part.transforms if t != NONE and t in figures.transforms]
+        series = {one.label: [figures.kept(one.key, t) for t in after] for one in part.versions}
+        plot = charts.draw_groups(
+            after, series, title=part.title, label="part of the drop of identity that is left"
+        )
+    elif part.places:
+        points = [
+            (x, figures.identity(one.key))
+            for x, one in zip(part.places, part.versions, strict=True)
+        ]
+        cut = figures.identity(CUT)
+        series_of = {"protected": points, "attention cut": [(x, cut) for x in part.places]}
+        plot = charts.draw_lines(
+            series_of,
+            title=part.title,
+            labels=(part.axis, label),
+            line=threshold,
+            logarithmic=part.axis == "steps",
+        )
+    else:
+        bars = {figures.labels[key]: figures.identity(key) for key in figures.labels}
+        plot = charts.draw_bars(bars, title=part.title, label=label, line=threshold)
+    path = docs / "images" / f"study-{part.name}.png"
+    plot.savefig(path, dpi=110)
+    yield from ("", f"![{part.title}](images/{path.name})")
+
+
+def _goals(parts: dict[str, Figures]) -> Iterable[str]:
+    """What was to be shown, with the figures, the misses as visible as the hits."""
+    if "objectives" in parts:
+        yield from _rival_goals(parts["objectives"])
+    for name, figures in parts.items():
+        if name.startswith("size-"):
+            yield from _survival_goals(f"photos of {name[5:]} pixels", figures)
+    if "transforms" in parts:
+        yield from _survival_goals("photos of 160 pixels", parts["transforms"])
+
+
+def _rival_goals(figures: Figures) -> Iterable[str]:
+    keys = {label: key for key, label in figures.labels.items()}
+    for rival in RIVALS:
+        if rival in keys and OURS in keys:
+            said = [
+                _said(figures.identity_difference(keys[OURS], keys[rival], recogniser=name))
+                + f" ({name})"
+                for name in figures.recognisers
+            ]
+            yield f"- Identity with `{OURS}` minus that with `{rival}`: {'; '.join(said)}."
+
+
+def _said(difference: Summary) -> str:
+    """A paired difference in words; lower identity protects better."""
+    if difference.mean is None:
+        return "not measured"
+    value = f"{difference.mean:+.2f}"
+    if difference.low is None or difference.high is None:
+        return f"{value} (one photo, no interval)"
+    verdict = "no difference that this many photos could show"
+    if difference.high < 0:
+        verdict = "**better**"
+    elif difference.low > 0:
+        verdict = "**worse: missed**"
+    return f"{value} [{difference.low:+.2f}, {difference.high:+.2f}], {verdict}"
+
+
+def _survival_goals(where: str, figures: Figures) -> Iterable[str]:
+    keys = {label: key for key, label in figures.labels.items()}
+    if "robust web" not in keys or "robust off" not in keys:
+        return
+    for transform, goal in GOALS.items():
+        kept, plain = (figures.kept(keys[f"robust {x}"], transform) for x in ("web", "off"))
+        verdict = "not measured: there was no drop to keep"
+        if kept is not None:
+            verdict = "met" if kept >= goal else "**missed**"
+        yield (
+            f"- {where}, after {transform}, `--robust web`: {percent(kept)} of the drop of "
+            f"identity is left (goal {goal:.0%}): {verdict}. With `--robust off`: {percent(plain)}."
+        )
+
+
+def _limits(found: Sequence[tuple[Part, Figures]]) -> str:
+    """For docs/limits.md: what comes through, by instruction and by treatment."""
+    parts = {part.name: (part, figures) for part, figures in found}
+    lines: list[str] = []
+    if "objectives" in parts:
+        part, figures = parts["objectives"]
+        key = part.versions[0].key
+        threshold = figures.heading["thresholds"][figures.recognisers[0]]
+        lines += ["By instruction, on `kontext-mini`, 8/255; the same person from "
+                  f"{number(threshold)}:", ""]  # fmt: skip
+        table: Table = [("instruction", "original", "protected", "protected: same person")]
+        for prompt in dict.fromkeys(row["prompt"] for row in figures.edits(ORIGINAL)):
+            after = figures.identity(key, prompt=prompt)
+            before = figures.identity(ORIGINAL, prompt=prompt)
+            table.append((prompt, number(before.mean), number(after.mean), percent(after.share)))
+        lines += [*_markdown(table), ""]
+    if "transforms" in parts:
+        part, figures = parts["transforms"]
+        lines += ["Part of the drop of identity that is left after a treatment; below 50 % the "
+                  "treatment undoes most of it:", ""]  # fmt: skip
+        table = [("after", *(one.label for one in part.versions))]
+        for transform in part.transforms[1:]:
+            kept = [figures.kept(one.key, transform) for one in part.versions]
+            table.append((transform, *(percent(value) for value in kept)))
+        lines += [*_markdown(table), ""]
+    return "\n".join(lines).strip() or "The study was not run yet: `make study`."
+
+
+def fill(text: str, content: str) -> str:
+    """Replace what stands between the markers of a document."""
+    begin, end = MARKERS
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"the document has no part between {begin} and {end}")
+    return pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text)
+
+
+def _markdown(table: Table) -> list[str]:
+    head, *rows = table
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    return lines + [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
+
+
+def _read_run(out: Path, *, level: str, workers: int, seconds: float | None) -> dict[str, Any]:
+    """Command, machine and time; the time of earlier runs of the same folder is added up."""
+    path = out / "run.json"
+    before = json.loads(path.read_text("utf-8"))["seconds"] if path.exists() else 0.0
+    total = before + (seconds or 0.0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"seconds": total}) + "\n", encoding="utf-8")
+    arguments = "" if level == "full" else f" LEVEL={level}"
+    return {
+        "command": f"make study{arguments}",
+        "level": level,
+        "machine": _machine(),
+        "workers": workers,
+        "time": f"{total / 60:.0f} minutes",
+        "weights": out.name,
+        "instructions": INSTRUCTIONS[: LEVELS[level].instructions],
+    }
+
+
+def _machine() -> str:
+    """Processor by name where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else []
+    return names[0].strip() if names else platform.processor() or platform.machine()
