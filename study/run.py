@@ -111,22 +111,25 @@ def _work(name: str, out: Path, chosen: list[str], number: int, workers: int) ->
     import torch
 
     import decontext
-    from decontext.evaluation.run import evaluate, load_instruments
+    from decontext.evaluation.run import Instruments, evaluate, load_instruments
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     level, editor = LEVELS[name], decontext.load_editor(EDITOR)
+    instruments: dict[bool, Instruments] = {}
     for part in _build(level, out):
         if part.name not in chosen:
             continue
         began, plan = time.monotonic(), part.plan(level)
         photos = part.photos[number::workers]
+        if part.rendered not in instruments:
+            instruments[part.rendered] = load_instruments(plan)
         evaluate(
             photos,
             out,
             editor,
             plan,
-            instruments=load_instruments(plan),
+            instruments=instruments[part.rendered],
             name=f"rows-{'rendered' if part.rendered else 'photographs'}-{number}.jsonl",
         )
         seconds = time.monotonic() - began

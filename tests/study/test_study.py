@@ -78,7 +78,8 @@ def _write_rows(out: Path, level: str) -> tuple[Part, ...]:
                         value = AFTER[transform]
                     rows += _rows_of(photo.name, key, transform, value + 0.02 * number)
     out.mkdir(parents=True)
-    text = "".join(json.dumps(row) + "\n" for row in rows)
+    # Parts share rows; a real file holds each of them once.
+    text = "\n".join(dict.fromkeys(json.dumps(row) for row in rows)) + "\n"
     (out / "rows-rendered-0.jsonl").write_text(text, encoding="utf-8")
     return parts
 
@@ -103,8 +104,9 @@ def _rows_of(photo: str, key: str, transform: str, value: float) -> list[dict[st
     return [{"kind": "protection", **base, **measures, "lpips": None, "seconds": 2.0}, edit]
 
 
-@pytest.fixture
-def documents(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tmp_path = tmp_path_factory.mktemp("study")
     docs = tmp_path / "docs"
     docs.mkdir()
     (docs / "limits.md").write_text(f"before\n{MARKERS[0]}\nold\n{MARKERS[1]}\nafter\n")
