@@ -3,9 +3,9 @@
 A photo goes in. The perturbation lives at the photo's own size; the editor sees it through its own
 resize, and in most steps after what sites do to photos. Sign-gradient descent lowers the part of
 attention that the picture being generated pays to the photo, for random instructions, noises and
-high noise levels, within an L-infinity budget. The
-result is rounded inside the budget, saved under a temporary name, read again, measured with
-instructions and noises that were not optimised on, and only then given its name.
+high noise levels, within an L-infinity budget. The result is rounded inside the budget, saved under
+a temporary name, read again, measured with instructions and noises that were not optimised on, and
+only then given its name.
 """
 
 from __future__ import annotations
