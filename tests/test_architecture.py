@@ -39,6 +39,7 @@ WAY_OF_THE_DATA = (
     "intervention",
     "editing",
     "entropy",
+    "instructions",
     "objectives",
     "sensitivity",
     "pgd",

@@ -17,6 +17,7 @@ from decontext import entropy
 from decontext.attention import measuring, resolve_blocks
 from decontext.editors import AttendsLatents, Editor, Prepares, Prompt
 from decontext.errors import InputError
+from decontext.instructions import Instructions
 from decontext.prompts import OPTIMISE
 from decontext.resampling import resize
 from decontext.settings import CONTROLS, LEVELS, ProtectSettings
@@ -50,7 +51,9 @@ def build_objective(
     if settings.objective in ("encoder", "encoder-grey"):
         return encoder(editor, photo, to_grey=settings.objective == "encoder-grey")
     if settings.objective == "flow":
-        return flow_matching(editor, photo, prompts=prompts, samples=draws)
+        return flow_matching(
+            editor, photo, prompts=prompts, samples=draws, refresh_text=settings.refresh_text
+        )
     through_attention = {
         "context-proportion": context_proportion,
         "attention-entropy": attention_entropy,
@@ -65,6 +68,8 @@ def build_objective(
         sigma_range=settings.sigma_range,
         samples=draws,
         working_sides=settings.working_sides,
+        refresh_text=settings.refresh_text,
+        count_vlm_tokens=settings.count_vlm_tokens,
     )
 
 
@@ -77,6 +82,8 @@ def context_proportion(
     sigma_range: tuple[float, float] = (0.98, 1.0),
     samples: int = 1,
     working_sides: Sequence[int | None] = (None,),
+    refresh_text: int = 0,
+    count_vlm_tokens: bool = False,
 ) -> Objective:
     """How much of the target's attention falls on the photo: the mean over blocks and draws.
 
@@ -91,26 +98,31 @@ def context_proportion(
         sigma_range: noise levels to draw from, within [0, 1].
         samples: draws that a value is the mean of, at each of the sizes.
         working_sides: sizes at which the editor sees the photo, see `settings`.
+        refresh_text, count_vlm_tokens: see `instructions.Instructions`.
 
     Source: arXiv 2512.16625, eq. 8 (minimising r is maximising 1 - r) and eq. 11.
     """
     if isinstance(editor, Prepares):
         sizes = working_sizes(editor, photo, working_sides)
-        editor.prepare(prompts, blocks, sizes=sizes, images=[photo])
-    encode = _cached_encoder(editor, photo)
+        # What is read anew in every step need not be read beforehand.
+        images = [] if refresh_text == 1 or count_vlm_tokens else [photo]
+        editor.prepare(prompts, blocks, sizes=sizes, images=images)
+    instructions = Instructions(editor, photo, refresh=refresh_text, count_photo=count_vlm_tokens)
 
     def objective(image: Tensor, generator: torch.Generator) -> Tensor:
         def draw(size: tuple[int, int]) -> Draw:
-            prompt = encode(_draw_prompt(prompts, generator))
+            prompt = instructions.encode(_draw_prompt(prompts, generator))
             sigma = _draw_sigma(sigma_range, generator)
             return prompt, sigma, editor.draw_noise(size, generator)
 
+        instructions.see(image)
         values = []
         for size in working_sizes(editor, image, working_sides):
             draws = (draw(size) for _ in range(samples))
             if isinstance(editor, AttendsLatents):
                 context = editor.encode_image(image, size)
-                values.append(_attend_in_turn(editor, context, draws, blocks, samples))
+                in_turn = samples > 1 and not instructions.follows_photo
+                values.append(_attend_all(editor, context, draws, blocks, samples * in_turn))
             else:
                 values.append(_mean(editor.attend(image, *one, blocks).mean() for one in draws))
         return _mean(values)
@@ -127,6 +139,8 @@ def attention_entropy(
     sigma_range: tuple[float, float] = (0.98, 1.0),
     samples: int = 1,
     working_sides: Sequence[int | None] = (None,),
+    refresh_text: int = 0,
+    count_vlm_tokens: bool = False,
 ) -> Objective:
     """How evenly attention between target and photo is spread, negative: a baseline.
 
@@ -145,6 +159,8 @@ def attention_entropy(
         sigma_range=sigma_range,
         samples=samples,
         working_sides=working_sides,
+        refresh_text=refresh_text,
+        count_vlm_tokens=count_vlm_tokens,
     )
 
     def objective(image: Tensor, generator: torch.Generator) -> Tensor:
@@ -161,6 +177,7 @@ def flow_matching(
     prompts: Sequence[str] = OPTIMISE,
     sigma_range: tuple[float, float] = FLOW_SIGMA_RANGE,
     samples: int = 1,
+    refresh_text: int = 0,
 ) -> Objective:
     """The editor's training loss for keeping the photo as it is, negative: a baseline.
 
@@ -169,18 +186,19 @@ def flow_matching(
 
     Source: Diff-PGD as compared with in arXiv 2512.16625, table 1.
     """
-    encode = _cached_encoder(editor, photo)
+    instructions = Instructions(editor, photo, refresh=refresh_text)
     encode_photo = _cached_latents(editor, photo)
 
     def objective(image: Tensor, generator: torch.Generator) -> Tensor:
         def draw() -> Tensor:
-            prompt = encode(_draw_prompt(prompts, generator))
+            prompt = instructions.encode(_draw_prompt(prompts, generator))
             sigma = _draw_sigma(sigma_range, generator)
             size = _working_size(editor, image)
             clean, noise = encode_photo(size), editor.draw_noise(size, generator).float()
             velocity = editor.predict(image, prompt, sigma, torch.lerp(clean, noise, sigma))
             return -(velocity.float() - (noise - clean)).square().mean()
 
+        instructions.see(image)
         return _mean(draw() for _ in range(samples))
 
     return objective
@@ -246,11 +264,6 @@ def working_sizes(
     return tuple(dict.fromkeys(sizes))
 
 
-def _cached_encoder(editor: Editor, photo: Tensor) -> Callable[[str], Prompt]:
-    """Encodes each instruction once, when it is first drawn."""
-    return cache(lambda text: editor.encode_prompt(text, photo))
-
-
 def _cached_latents(editor: Editor, photo: Tensor) -> Callable[[tuple[int, int]], Tensor]:
     """The original's latents, float32, at a working size; a cut-off edge can change that size."""
 
@@ -283,25 +296,26 @@ def _mean(values: Iterable[Tensor]) -> Tensor:
     return torch.stack(list(values)).mean()
 
 
-def _attend_in_turn(
+def _attend_all(
     editor: AttendsLatents,
     context: Tensor,
     draws: Iterable[Draw],
     blocks: Sequence[int],
-    samples: int,
+    in_turn: int,
 ) -> Tensor:
     """Mean proportion of several draws: one pass through the autoencoder for all of them.
 
-    Each draw is differentiated down to the context latents at once, so that only one of their
-    graphs exists at a time, and what is sent back through the autoencoder is the sum.
+    Where their number is given in `in_turn`, each draw is differentiated down to the context
+    latents at once, so that only one of their graphs exists at a time, and what is sent back
+    through the autoencoder is the sum.
     """
-    if samples == 1 or not (torch.is_grad_enabled() and context.requires_grad):
+    if not (in_turn and torch.is_grad_enabled() and context.requires_grad):
         return _mean(editor.attend_latents(context, *one, blocks).mean() for one in draws)
     leaf = context.detach().requires_grad_()
     total = torch.zeros((), device=context.device)
     gradient = torch.zeros_like(leaf)
     for one in draws:
-        value = editor.attend_latents(leaf, *one, blocks).mean() / samples
+        value = editor.attend_latents(leaf, *one, blocks).mean() / in_turn
         gradient += torch.autograd.grad(value, leaf)[0]
         total += value.detach()
     carried: Tensor = _Carried.apply(context, total, gradient)  # type: ignore[no-untyped-call]

@@ -86,7 +86,9 @@ def protect_steps(
         return (yield from _control_steps(photo, editor, settings))
     original = photo.pixels
     objective = build_objective(editor, original, settings)
-    single = build_objective(editor, original, settings, samples=1)
+    # A check judges a picture with the text that belongs to it, where the text is refreshed at all.
+    judging = replace(settings, refresh_text=min(1, settings.refresh_text))
+    single = build_objective(editor, original, judging, samples=1)
     generator = torch.Generator().manual_seed(settings.seed)
 
     def expect(image: Tensor) -> Tensor:

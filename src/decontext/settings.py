@@ -81,6 +81,10 @@ class ProtectSettings:
         working_size: at which size the editor sees the photo: "ordinary", as in anyone's edit, or
             pixels a side (512: about 512 x 512, the photo's aspect ratio), several with commas:
             then each step draws for all of them. Paper: 512.
+        refresh_text: for editors whose text encoder sees the photo: steps after which it is shown
+            the photo as it has become; 0 is never. The original does it in every step.
+        count_vlm_tokens: for the same editors: the text tokens that stand for the photo count as
+            context, and the gradient runs through the text encoder. Not in the paper.
         robust: what is done to the photo, at random in each step, before the editor sees it, so
             that the protection outlasts it: "off" nothing, "jpeg" JPEG 50 to 95, "web" what sites
             do (JPEG, reducing, cutting a little off), "strong" more of it, and mirroring, blur
@@ -106,6 +110,8 @@ class ProtectSettings:
     samples_per_step: int = 1
     working_size: str = ORDINARY_SIZE
     objective: ObjectiveName = "context-proportion"
+    refresh_text: int = 0
+    count_vlm_tokens: bool = False
     robust: RobustLevel = "web"
     seed: int = 0
     verify_prompts: int = 12
@@ -124,6 +130,11 @@ class ProtectSettings:
         for name in ("steps", "samples_per_step", "verify_prompts", "verify_noises"):
             _check_count(name, getattr(self, name), 1)
         _check_count("seed", self.seed, 0, MAXIMUM_SEED)
+        _check_count("refresh_text", self.refresh_text, 0)
+        if not isinstance(self.count_vlm_tokens, bool):
+            raise InputError(
+                f"count_vlm_tokens is {self.count_vlm_tokens!r}; it must be true or false."
+            )
         if not isinstance(self.blocks, str) or not self.blocks.strip():
             raise InputError(
                 f"blocks is {self.blocks!r}; it must name attention blocks.", "Try 'all'."

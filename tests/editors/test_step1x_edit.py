@@ -36,6 +36,7 @@ from decontext.editors._transformer import build_flux
 from decontext.editors.step1x_edit import V1_0, V1_1, Step1XEditor
 from decontext.errors import EditorError, InputError
 from decontext.intervention import edit_without_context, find_layout
+from decontext.objectives import context_proportion
 
 NAMES = {"step1x-edit": V1_1, "step1x-edit-v1.0": V1_0}
 ALL = resolve_blocks("all", TINY["double"], TINY["single"])
@@ -500,6 +501,28 @@ def test_gradient_also_runs_through_the_language_model(editor: Step1XEditor) -> 
     slope = float((gradient * direction).sum())
     assert slope != 0
     assert float(ahead - behind) / (2 * step) == pytest.approx(slope, rel=0.2)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_objective_counts_the_photos_text_tokens(editor: Step1XEditor, samples: int) -> None:
+    """Its gradient has a part that the ordinary objective's does not have."""
+    image, gradients = photo(), []
+    for count in (False, True):
+        objective = context_proportion(
+            editor, image, blocks=ALL, samples=samples, count_vlm_tokens=count
+        )
+        tracked = image.clone().requires_grad_()
+        value = objective(tracked, torch.Generator().manual_seed(0))
+        (gradient,) = torch.autograd.grad(value, tracked)
+        gradients.append(gradient)
+    assert not torch.allclose(*gradients) and all(torch.isfinite(g).all() for g in gradients)
+
+
+def test_gradient_through_the_language_model_needs_both_models_in_memory(folder: Path) -> None:
+    editor = small(load_editor("step1x-edit", source=folder, device="cpu"))
+    editor.parts.together = False
+    with pytest.raises(EditorError, match="no room for it beside the transformer"):
+        editor.encode_prompt("smile", photo().requires_grad_())
 
 
 def test_predicted_velocity_is_what_an_unguided_edit_steps_along(editor: Step1XEditor) -> None:

@@ -65,6 +65,21 @@ def protect(
         typer.Option("--samples-per-step", help="Instructions and noises that a step averages."),
     ] = None,
     working_size: WorkingSizeOption = None,
+    refresh_text: Annotated[
+        int | None,
+        typer.Option(
+            "--refresh-text",
+            metavar="N",
+            help="Show the text encoder the changed photo every N steps (step1x-edit).",
+        ),
+    ] = None,
+    count_vlm_tokens: Annotated[
+        bool,
+        typer.Option(
+            "--count-vlm-tokens",
+            help="Also lower attention to the photo's text tokens (step1x-edit).",
+        ),
+    ] = False,
     weights: WeightsOption = None,
     parts: PartsOption = None,
     device: DeviceOption = None,
@@ -93,6 +108,8 @@ def protect(
         seed=seed,
         samples_per_step=samples_per_step,
         working_size=working_size,
+        refresh_text=refresh_text,
+        count_vlm_tokens=count_vlm_tokens or None,
     )
     from decontext.estimate import estimate_run
     from decontext.images import load_photo

@@ -18,6 +18,7 @@ from decontext.editors._flux_engine import FluxEngine
 from decontext.editors._qwen_pixels import digest, to_patches
 from decontext.editors._step1x_connector import Connector
 from decontext.editors._step1x_text import Reading, TextSide
+from decontext.errors import EditorError
 
 REMEMBERED = 256
 """Readings that are kept, some five megabytes each."""
@@ -102,6 +103,12 @@ class Parts:
 
     def read(self, text: str, look: Look) -> Prompt:
         """The prompt for a text, which may be empty, and a photo; read once, unless tracked."""
+        if not look.digest and not self.together:
+            raise EditorError(
+                "the gradient is to run through the language model, but there is no room for it "
+                "beside the transformer",
+                "leave out --count-vlm-tokens, or try --precision nf4 or --stream-weights",
+            )
         key = (look.digest, text)
         reading = self._readings.get(key)
         if reading is None:
