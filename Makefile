@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO ?= build/demo
 LEVEL ?= full
+THREADS ?= 2
 
-.PHONY: help setup demo study test lint format
+.PHONY: help setup demo study test lint format bench
 
 help:
 	@echo "make setup   install everything into $(VENV)"
@@ -16,6 +17,7 @@ help:
 	@echo "make test    run the tests (make test TESTS=tests/test_cli.py for one file)"
 	@echo "make lint    check format, style and types"
 	@echo "make format  mend format and imports"
+	@echo "make bench   speed and memory against the original formula, about ten minutes; writes docs/performance.md"
 
 setup: $(READY)
 
@@ -43,3 +45,7 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Stopped and started again it goes on; remove build/bench.jsonl to measure anew.
+bench: $(READY)
+	$(BIN)/python -m benchmarks.run --threads $(THREADS)

@@ -181,6 +181,27 @@ def test_single_file_is_read_as_diffusers_converter_reads_it(tmp_path: Path) -> 
         assert torch.equal(files.read(name), expected[name]), name
 
 
+def test_checkpoint_in_plain_fp8_is_read_and_a_scaled_one_refused(folder, tmp_path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / SINGLE_FILE)
+    small = {
+        name: tensor.to(torch.float8_e4m3fn) if tensor.ndim == 2 else tensor
+        for name, tensor in weights.items()
+    }
+    save_file(small, tmp_path / "fp8.safetensors")
+    results = [
+        measure(load(tmp_path / "fp8.safetensors", parts=folder, stream_weights=stream), FIRST)
+        for stream in (False, True)
+    ]
+    assert all(torch.equal(*pair) for pair in zip(*results, strict=True))
+    torch.testing.assert_close(results[0][0], measure(load(folder), FIRST)[0], atol=3e-2, rtol=0)
+    scaled = small | {"double_blocks.0.img_attn.qkv.scale_weight": torch.ones(1)}
+    save_file(scaled, tmp_path / "scaled.safetensors")
+    with pytest.raises(EditorError, match="scaled apart"):
+        load(tmp_path / "scaled.safetensors", parts=folder)
+
+
 def test_file_without_a_transformer_is_refused(folder: Path) -> None:
     with pytest.raises(EditorError, match="holds no FLUX transformer"):
         load(folder / "vae" / "diffusion_pytorch_model.safetensors", parts=folder)

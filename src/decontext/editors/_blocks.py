@@ -158,8 +158,10 @@ class BlockLoader:
                 f"{tuple(like.shape)}",
                 "use weights and configuration of the same model",
             )
+        if keep and _is_ordinary(stored):
+            return stored
         # A copy: the file may be replaced while the editor is in use.
-        return stored if keep else stored.to(place, self._dtype, copy=True)
+        return stored.to(place, self._dtype, copy=True)
 
 
 def build_empty(kind: Callable[[], Any]) -> Any:

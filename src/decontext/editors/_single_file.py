@@ -19,6 +19,9 @@ from decontext.errors import EditorError
 PREFIXES = ("model.diffusion_model.", "transformer.", "")
 MARK, OUR_MARK = "double_blocks.0.img_attn.qkv.weight", "transformer_blocks.0.attn.to_q.weight"
 
+SCALES = ("scale_weight", "weight_scale", "scaled_fp8", ".absmax", ".quant_map")
+"""Endings of names in checkpoints that others have quantised with factors beside the weights."""
+
 PLAIN = {
     "x_embedder": "img_in",
     "context_embedder": "txt_in",
@@ -94,6 +97,12 @@ def open_single_file(path: Path, names: Iterable[str], width: int) -> WeightFile
     """
     files = open_file("transformer", path.parent, path.name, lambda _: None)
     held = files.names()
+    scaled = sorted(name for name in held if name.endswith(SCALES))
+    if scaled:
+        raise EditorError(
+            f"{path} holds weights that are scaled apart ({scaled[0]}), which are not understood",
+            "give the checkpoint in bf16; --precision fp8 packs it while it is loaded",
+        )
     for prefix in PREFIXES:
         if prefix + MARK in held:
             return SingleFile(files, prefix, names, width)
