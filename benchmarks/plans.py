@@ -1,6 +1,6 @@
 """The plans of FLUX.1 Kontext for graphics cards, as a table: counted, nothing is run.
 
-    python -m benchmarks.plans
+python -m benchmarks.plans
 """
 
 from __future__ import annotations

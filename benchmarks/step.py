@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import FluxTransformer2DModel
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -80,10 +81,8 @@ def build(
     case: dict[str, Any], device: torch.device
 ) -> tuple[Any, dict[str, Tensor], SequenceLayout]:
     """The same random transformer and inputs for every way of the same size."""
-    import diffusers
-
     generator = torch.Generator().manual_seed(0)
-    model = diffusers.FluxTransformer2DModel(
+    model = FluxTransformer2DModel(
         num_layers=case["double"],
         num_single_layers=case["single"],
         num_attention_heads=case["heads"],
@@ -93,8 +92,10 @@ def build(
         guidance_embeds=True,
     )
     with torch.no_grad():
-        for weight in model.parameters():
+        for name, weight in model.named_parameters():
             weight.normal_(std=0.02, generator=generator)
+            if ".attn.norm_" in name:
+                weight.add_(1)  # queries and keys as long as in a trained model
     model = model.to(device).requires_grad_(False).eval()
     rows, text = case["side"] // 16, case["text"]
     count = rows * rows

@@ -1,4 +1,4 @@
-"""The same gradient whichever way it is computed, and at FLUX's own width; memory of a large photo."""
+"""The same gradient whichever way it is computed, also at FLUX's own width; memory of a photo."""
 
 from __future__ import annotations
 
@@ -58,7 +58,13 @@ def test_gradient_is_the_same_plain_checkpointed_streamed_and_without_early_exit
 )
 def test_bfloat16_blocks_agree_with_an_explicit_softmax_in_float32(side: int, heads: int) -> None:
     """At 512 and 24 heads of 128: FLUX's own width and tokens, one double and two single blocks."""
-    case = {"double": 1, "single": 2, "heads": heads, "side": side, "text": 512 if side > 64 else 16}
+    case = {
+        "double": 1,
+        "single": 2,
+        "heads": heads,
+        "side": side,
+        "text": 512 if side > 64 else 16,
+    }
     model, inputs, layout = build(case, torch.device("cpu"))
     model = torch.nn.Module.to(model, torch.bfloat16)
     inputs = {name: value.bfloat16() for name, value in inputs.items()}
