@@ -55,7 +55,7 @@ class Level:
 LEVELS = {
     "toy": Level(2, 1, 2, 1, 1, 1, 1, 1, 50, ("off", "web")),
     "quick": Level(6, 4, 40, 2, 8, 4, 2, 1, 200, ("off", "web")),
-    "full": Level(22, 10, 80, 4, 10, 8, 3, 3, 800, ("off", "jpeg", "web", "strong")),
+    "full": Level(22, 8, 80, 4, 10, 6, 2, 3, 800, ("off", "web", "strong")),
 }
 
 
@@ -72,6 +72,7 @@ class Part:
         rendered: see `Plan`.
         axis: what the numbers of `places` are, where the answer is a line.
         places: for each version a number; empty where the answer is bars.
+        shift: moves photos to the next process, so that parts of one photo are shared out.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Part:
     rendered: bool = True
     axis: str = ""
     places: tuple[float, ...] = ()
+    shift: int = 0
 
     def plan(self, level: Level) -> Plan:
         """What has to be done for it."""
@@ -146,7 +148,10 @@ def build_parts(
             people[: level.transformed],
             transforms=(*EVALUATED, REDRAW),
         ),
-        *(_size_part(side, files, base) for side, files in enlarged.items()),
+        *(
+            _size_part(side, files, base=base, shift=number)
+            for number, (side, files) in enumerate(enlarged.items())
+        ),
         Part(
             "steps",
             "Optimisation steps",
@@ -179,7 +184,7 @@ def build_parts(
     return tuple(parts)
 
 
-def _size_part(side: int, files: tuple[Path, ...], base: ProtectSettings) -> Part:
+def _size_part(side: int, files: tuple[Path, ...], *, base: ProtectSettings, shift: int) -> Part:
     return Part(
         f"size-{side}",
         f"Photos of {side} pixels",
@@ -187,6 +192,7 @@ def _size_part(side: int, files: tuple[Path, ...], base: ProtectSettings) -> Par
         _robust(base, ("off", "web")),
         files,
         transforms=(NONE, *PUBLISHED),
+        shift=shift,
     )
 
 

@@ -121,7 +121,8 @@ def _work(name: str, out: Path, chosen: list[str], number: int, workers: int) ->
         if part.name not in chosen:
             continue
         began, plan = time.monotonic(), part.plan(level)
-        photos = part.photos[number::workers]
+        photos = part.photos[(number - part.shift) % workers :: workers]
+        kind = "rendered" if part.rendered else "photographs"
         if part.rendered not in instruments:
             instruments[part.rendered] = load_instruments(plan)
         evaluate(
@@ -130,7 +131,8 @@ def _work(name: str, out: Path, chosen: list[str], number: int, workers: int) ->
             editor,
             plan,
             instruments=instruments[part.rendered],
-            name=f"rows-{'rendered' if part.rendered else 'photographs'}-{number}.jsonl",
+            name=f"rows-{kind}-{number}.jsonl",
+            known=sorted(out.glob(f"rows-{kind}-*.jsonl")),
         )
         seconds = time.monotonic() - began
         print(f"process {number}: {part.name}, {len(photos)} photos, {seconds:.0f} s", flush=True)

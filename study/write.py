@@ -15,7 +15,7 @@ from typing import Any
 
 from decontext.evaluation import charts
 from decontext.evaluation.plan import CUT, NONE, ORIGINAL
-from decontext.evaluation.results import Row, read_rows
+from decontext.evaluation.results import Row, key_of, read_rows
 from decontext.evaluation.summary import Summary
 from decontext.evaluation.tables import (
     Figures,
@@ -72,7 +72,9 @@ def figures_of(part: Part, out: Path, level: str) -> Figures:
     prompts = INSTRUCTIONS[: LEVELS[level].instructions]
     labels = {one.key: one.label for one in part.versions}
     rows: list[Row] = []
-    for row in read_rows(sorted(out.glob(f"rows-{kind}-*.jsonl"))):
+    found = read_rows(sorted(out.glob(f"rows-{kind}-*.jsonl")))
+    # After a run with another number of processes a row may be in two files.
+    for row in {key_of(row): row for row in found}.values():
         heading = row["kind"] == "heading"
         version, transform = row.get("protection"), row.get("transform", NONE)
         wanted = (
@@ -149,7 +151,11 @@ def _plot(part: Part, figures: Figures, docs: Path) -> Iterable[str]:
         after = [t for t in part.transforms if t != NONE and t in figures.transforms]
         series = {one.label: [figures.kept(one.key, t) for t in after] for one in part.versions}
         plot = charts.draw_groups(
-            after, series, title=part.title, label="part of the drop of identity that is left"
+            after,
+            series,
+            title=part.title,
+            label="part of the drop of identity that is left; dashed: all of it",
+            line=1.0,
         )
     elif part.places:
         points = [

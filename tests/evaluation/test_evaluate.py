@@ -157,6 +157,24 @@ def _without_time(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "seconds"}
 
 
+def test_what_another_process_has_done_is_not_done_again(
+    editor: Any, instruments: Instruments, photos: Path, report: Path, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    evaluate(
+        find_photos(photos),
+        report,
+        editor,
+        PLAN,
+        instruments=instruments,
+        name="second.jsonl",
+        known=[report / "results.jsonl"],
+        on_progress=lambda done, total, what: told.append(what),
+    )
+    assert set(told) == {""}  # nothing was made
+    assert len(read_rows([report / "second.jsonl"])) == 1
+
+
 def test_results_of_another_editor_are_not_continued(
     editor: Any, instruments: Instruments, photos: Path, report: Path, tmp_path: Path
 ) -> None:

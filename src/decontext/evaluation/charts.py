@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH, _BAR_HEIGHT, _MARGIN = 7.0, 0.34, 1.0
+_LONGEST = 1.5
 
 
 def draw_bars(
@@ -84,7 +85,10 @@ def draw_groups(
     label: str,
     line: float | None = None,
 ) -> Figure:
-    """Bars side by side: for each name one of each series; None leaves a gap."""
+    """Bars side by side: for each name one of each series; None leaves a gap.
+
+    Parts of a small drop can be many times it: the axis ends at 1.5.
+    """
     rows = max(1, len(names) * len(series))
     figure = _new_figure(height=_MARGIN + 0.22 * rows + 0.4)
     axes = figure.subplots()
@@ -93,6 +97,7 @@ def draw_groups(
         lengths = np.array([np.nan if value is None else value for value in values], float)
         axes.barh(places + (index - (len(series) - 1) / 2) * width, lengths, width, label=name)
     axes.set_yticks(places, names)
+    axes.set_xlim(left=min(0.0, axes.get_xlim()[0]), right=min(_LONGEST, axes.get_xlim()[1]))
     axes.invert_yaxis()
     if line is not None:
         axes.axvline(line, color="#c60", linewidth=1, linestyle="--")

@@ -96,7 +96,8 @@ def _transform_sections(figures: Figures, protected: list[str]) -> Iterator[Sect
         after,
         {figures.labels[key]: [figures.kept(key, name) for name in after] for key in protected},
         title="part of the drop of identity that is left after a transform",
-        label="1: all of it",
+        label="dashed: all of it",
+        line=1.0,
     )
     yield Section(
         "What survives?",

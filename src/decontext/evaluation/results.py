@@ -27,23 +27,31 @@ class ResultFile:
     """The rows of an evaluation, in a file that only grows.
 
     `heading` says what the rows depend on beside their own fields, such as the editor: a file that
-    was begun under another one is not continued.
+    was begun under another one is not continued. What has a row in `known`, files of other
+    processes, is not done again either.
 
     Raises:
         InputError: the file cannot be read or written, or has another heading.
     """
 
-    def __init__(self, path: Path, heading: Mapping[str, Any], *, force: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        heading: Mapping[str, Any],
+        *,
+        force: bool = False,
+        known: Iterable[Path] = (),
+    ) -> None:
         self._path = path
         if force:
             path.unlink(missing_ok=True)
         rows = read_rows([path]) if path.exists() else []
-        self._rows = {_key(row): row for row in rows}
+        self._rows = {key_of(row): row for row in rows}
         wanted: Row = {"kind": "heading", **heading}
-        found = self._rows.get(_key(wanted))
+        found = self._rows.get(key_of(wanted))
         if found is None and not rows:
             self._write_all([wanted])
-            self._rows[_key(wanted)] = wanted
+            self._rows[key_of(wanted)] = wanted
         elif found != wanted:
             differs = [name for name in wanted if (found or {}).get(name) != wanted[name]]
             raise InputError(
@@ -52,6 +60,8 @@ class ResultFile:
             )
         else:
             self._write_all(self._rows.values())
+        for row in read_rows(other for other in known if other != path):
+            self._rows.setdefault(key_of(row), row)
 
     @property
     def rows(self) -> list[Row]:
@@ -60,14 +70,14 @@ class ResultFile:
 
     def find(self, **fields: Any) -> Row | None:
         """The row of this kind, photo, protection, transform, prompt and seed, if there is one."""
-        return self._rows.get(_key(fields))
+        return self._rows.get(key_of(fields))
 
     def add(self, **fields: Any) -> Row:
         """Write a row at once and return it."""
         row: Row = json.loads(json.dumps(fields))
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-        self._rows[_key(row)] = row
+        self._rows[key_of(row)] = row
         return row
 
     def _write_all(self, rows: Iterable[Row]) -> None:
@@ -116,5 +126,6 @@ def fingerprint(editor: Editor) -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:8]
 
 
-def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def key_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells rows apart: kind, photo, protection, transform, instruction and seed."""
     return tuple(row.get(name) for name in _KEY)

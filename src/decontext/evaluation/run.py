@@ -63,6 +63,7 @@ def evaluate(
     *,
     instruments: Instruments | None = None,
     name: str = NAME,
+    known: Sequence[Path] = (),
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> list[Row]:
@@ -75,6 +76,7 @@ def evaluate(
         plan: what to do.
         instruments: what to measure with; loaded where None.
         name: of the file of results in the folder.
+        known: files of results of other processes in the same folder.
         force: begin again.
         on_progress: called before each picture that is made.
 
@@ -97,7 +99,7 @@ def evaluate(
         "thresholds": tools.judge.thresholds,
         "likeness": tools.encoder.name,
     }
-    results = ResultFile(folder / name, heading, force=force)
+    results = ResultFile(folder / name, heading, force=force, known=known)
     progress = _Progress(plan, len(photos), on_progress)
     for path in photos:
         _PhotoRun(
