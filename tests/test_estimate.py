@@ -115,9 +115,9 @@ def test_estimate_counts_steps_and_measurements(editor: Any) -> None:
     assert 5 < many.seconds / few.seconds < 100
     assert few.memory > 0 and few.step_seconds > 0
     assert sizes.sizes == ((64, 64), (112, 80)) and sizes.step_seconds > few.step_seconds
-    first, second = few.describe("cpu")
-    assert first.startswith("estimate: about ") and "the editor sees the photo at 64 x 64" in first
-    assert second.startswith("weights: float32: ") and "are free" in second
+    words = few.describe("cpu")
+    assert words.startswith("estimate: about ") and "the editor sees the photo at 64 x 64" in words
+    assert few.words.startswith("float32: ") and "are free" in few.words
 
 
 @pytest.mark.parametrize(

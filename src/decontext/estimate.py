@@ -49,14 +49,13 @@ class Estimate:
     sizes: tuple[tuple[int, int], ...]
     words: str
 
-    def describe(self, device: str) -> tuple[str, ...]:
-        """Two sentences for people."""
+    def describe(self, device: str) -> str:
+        """A sentence for people; how the weights are held is said when they are loaded."""
         sizes = ", ".join(f"{width} x {height}" for width, height in self.sizes)
         memory = f", {describe_bytes(self.memory)} of memory" if self.memory else ""
         return (
             f"estimate: about {describe_seconds(self.seconds)} on {device}{memory}; the editor "
-            f"sees the photo at {sizes}",
-            f"weights: {self.words}",
+            f"sees the photo at {sizes}"
         )
 
 

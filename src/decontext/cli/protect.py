@@ -123,8 +123,8 @@ def protect(
         terminal, editor, weights, device, precision, parts=parts, stream_weights=stream_weights
     )
     expected = estimate_run(source, chosen, settings)
-    for line in expected.describe(str(chosen.device)) if expected else ():
-        terminal.note(line)
+    if expected is not None:
+        terminal.note(expected.describe(str(chosen.device)))
     with terminal.progress("protecting") as draw:
         result = protect_photo(
             source,

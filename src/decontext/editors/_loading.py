@@ -1,13 +1,12 @@
 """Loading an editor part by part, so that an error can name the part that is missing or damaged.
 
-A source is a folder in diffusers' layout (one subfolder a part) or a hub id of the same layout.
-Only safetensors are read: loading an editor never runs code from its folder.
+Where the folder comes from is the matter of `_sources`. Only safetensors are read: loading an
+editor never runs code from its folder.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,78 +77,39 @@ def choose_precision(precision: str | torch.dtype | None, device: torch.device) 
     return chosen
 
 
-def load_parts(
-    editor: str,
-    source: str | Path,
-    classes: Mapping[str, Any],
-    *,
-    dtype: torch.dtype,
-    cache: str | Path | None = None,
-) -> dict[str, Any]:
-    """Load every part of an editor; `classes` says what each subfolder holds.
+def load_part(editor: str, folder: Path, part: str, kind: Any, *, dtype: torch.dtype) -> Any:
+    """One part of a folder in diffusers' layout, by its class; models in `dtype`.
 
     Raises:
-        EditorError: there is no such folder, or a part is missing or damaged; it names the part.
+        EditorError: the part is missing or damaged; the message names it.
     """
-    folder = Path(source).expanduser()
-    local = folder.is_dir()
-    if not local and not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", str(source)):
+    if not (folder / part).is_dir():
         raise EditorError(
-            f"{editor}: there is no folder {str(source)!r}",
-            "give a folder in diffusers' layout or a hub id such as owner/name",
-        )
-    with quiet(local):
-        return {
-            part: _load_part(editor, folder if local else str(source), part, kind, dtype, cache)
-            for part, kind in classes.items()
-        }
-
-
-def load_part(editor: str, folder: Path, part: str, kind: Any, *, dtype: torch.dtype) -> Any:
-    """One part of a local folder. Raises: EditorError, naming it."""
-    with quiet(True):
-        return _load_part(editor, folder, part, kind, dtype, None)
-
-
-def _load_part(
-    editor: str,
-    source: str | Path,
-    part: str,
-    kind: Any,
-    dtype: torch.dtype,
-    cache: str | Path | None,
-) -> Any:
-    if isinstance(source, Path) and not (source / part).is_dir():
-        raise EditorError(
-            f"{editor}: the part {part!r} is missing from {source}",
+            f"{editor}: the part {part!r} is missing from {folder}",
             "the folder must hold every part of the pipeline, as save_pretrained writes it",
         )
-    options: dict[str, Any] = {"subfolder": part, "cache_dir": cache}
+    options: dict[str, Any] = {"subfolder": part}
     is_model = issubclass(kind, torch.nn.Module)
     if is_model:
         options |= {"torch_dtype": dtype, "use_safetensors": True, "output_loading_info": True}
     try:
-        loaded = kind.from_pretrained(source, **options)
+        with quiet(True):
+            loaded = kind.from_pretrained(folder, **options)
     except _LOADING_ERRORS as error:
-        raise _unusable(editor, source, part, str(error).strip() or repr(error)) from error
+        raise _damaged(editor, folder, part, str(error).strip() or repr(error)) from error
     if not is_model:
         return loaded
     model, report = loaded
     absent = sorted(report["missing_keys"])
     if absent:
-        raise _unusable(editor, source, part, f"{len(absent)} weights, the first {absent[0]}")
+        raise _damaged(editor, folder, part, f"{len(absent)} weights, the first {absent[0]}")
     return model
 
 
-def _unusable(editor: str, source: str | Path, part: str, reason: str) -> EditorError:
-    if isinstance(source, Path):
-        return EditorError(
-            f"{editor}: the part {part!r} of {source} is damaged or incomplete ({reason})",
-            "copy or download the folder again",
-        )
+def _damaged(editor: str, folder: Path, part: str, reason: str) -> EditorError:
     return EditorError(
-        f"{editor}: the part {part!r} of {source} could not be had from the hub ({reason})",
-        "accept the weights' licence on the hub and log in, or give a local folder as the source",
+        f"{editor}: the part {part!r} of {folder} is damaged or incomplete ({reason})",
+        "copy or download the folder again",
     )
 
 

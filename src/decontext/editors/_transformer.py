@@ -81,7 +81,8 @@ class LoadedTransformer(Transformer):
     """A transformer whose weights are read from files once it is known what is needed of them.
 
     `precision` is one of `WEIGHT_BYTES`, or "auto"; `stream` copies blocks to the device one by
-    one. `config` is that of diffusers' `FluxTransformer2DModel`.
+    one; `reason` is said where the user has not chosen. `config` is that of diffusers'
+    `FluxTransformer2DModel`.
 
     Raises:
         EditorError: weights that the configuration asks for are in no file.
@@ -96,11 +97,12 @@ class LoadedTransformer(Transformer):
         device: torch.device,
         precision: str,
         stream: bool,
+        reason: str = "",
     ) -> None:
         super().__init__(build_flux(config), checkpointing=False)
         self.device = device
         self._config, self._files, self._editor = config, files, editor
-        self._precision, self._stream = precision, stream
+        self._precision, self._stream, self._reason = precision, stream, reason
         self._loader: BlockLoader | None = None
         files.check_files()
         absent = sorted(set(self.model.state_dict()) - files.names())
@@ -128,7 +130,8 @@ class LoadedTransformer(Transformer):
             plan = choose_plan(self.dimensions, demand, precision=fixed, stream=stream, free=free)
         except EditorError as error:
             raise EditorError(f"{self._editor}: {error.message}", error.hint) from None
-        return plan if self.plan is None else replace(plan, reason=self.plan.reason)
+        reason = self.plan.reason if self.plan is not None else self._reason
+        return replace(plan, reason=reason or plan.reason)
 
     def settle(self, demand: Demand) -> None:
         if self.plan is not None:
@@ -176,6 +179,7 @@ class LoadedTransformer(Transformer):
             device=self.device,
             precision=precision,
             stream=True,
+            reason="to measure with",
         )
 
     def _ready(self) -> BlockLoader:
