@@ -50,9 +50,16 @@ def pixels(path: Path) -> Any:
         return np.asarray(image, np.int16)
 
 
-@pytest.mark.parametrize("name", ["step1x-edit", "step1x-edit-v1.0"])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("step1x-edit", ()),
+        ("step1x-edit-v1.0", ("--working-size", "96", "--refresh-text", "2")),
+        ("step1x-edit", ("--working-size", "96", "--count-vlm-tokens", "--precision", "float32")),
+    ],
+)
 def test_photo_is_protected_verified_and_edited(
-    run: Any, weights: Path, photo: Path, tmp_path: Path, name: str
+    run: Any, weights: Path, photo: Path, tmp_path: Path, name: str, options: tuple[str, ...]
 ) -> None:
     settings = ProtectSettings(
         epsilon=64 / 255,
@@ -68,7 +75,7 @@ def test_photo_is_protected_verified_and_edited(
     )
     editor = ["--editor", name, "--weights", weights, "--device", "cpu"]
     target = tmp_path / "out.png"
-    code, result, err = run("protect", photo, "-o", target, "--config", config, *editor)
+    code, result, err = run("protect", photo, "-o", target, "--config", config, *editor, *options)
     assert code == 0, (result, err)
     before, after = (pixels(path) for path in (photo, target))
     assert before.shape == after.shape == (*SIZE[::-1], 3)

@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from decontext.editors import _flux_family as family
-from decontext.editors._base import Cost, EditorInfo, OnEditStep, Prompt
+from decontext.editors._base import Cost, EditorInfo, OnEditStep, Outlook, Prompt
+from decontext.editors._flux_diagnosis import diagnose_flux
 from decontext.editors._flux_engine import FluxEngine, Text
 from decontext.editors._loading import choose_device, choose_precision
 from decontext.editors._plan import QUANTISED
-from decontext.editors._step1x_files import find_files
+from decontext.editors._step1x_files import AUTOENCODER, find_files
 from decontext.editors._step1x_parts import Body, Parts
 from decontext.editors._step1x_sampling import guide, schedule
 from decontext.editors._step1x_text import POSITIONS
@@ -40,7 +41,7 @@ INFO = EditorInfo(
     double_blocks=19,
     single_blocks=38,
     working_size="about 512 x 512 by area, any aspect ratio",
-    memory="about 25 GB of weights in bfloat16; before that about 16 GB for the text encoder",
+    memory="as flux-kontext, and before that 16 GB for the text encoder; see 'doctor'",
     text_sees_photo=True,
 )
 
@@ -86,6 +87,17 @@ def load(
     """
     return load_version(
         INFO, V1_1, source, device=device, dtype=dtype, cache=cache, stream_weights=stream_weights
+    )
+
+
+def diagnose(info: EditorInfo = INFO, version: Version = V1_1) -> Outlook:
+    """Plans for the published weights on this machine, and what of them is not here."""
+    return diagnose_flux(
+        info,
+        cases=[(blocks, (DEFAULT_SIDE, DEFAULT_SIDE)) for blocks in ("paper", "all", "double:0")],
+        files=(version.file, AUTOENCODER),
+        gated=False,
+        text_tokens=POSITIONS,
     )
 
 
@@ -204,12 +216,13 @@ class Step1XEditor:
     ) -> None:
         """Read these instructions with these photos, then load the blocks up to the last.
 
+        Where both models are in memory together, an instruction is read when it is first needed.
         Without a photo there is nothing to read, and nothing is loaded yet.
 
         Raises:
             EditorError: weights are missing, damaged or do not fit.
         """
-        for image in images:
+        for image in () if self.parts.together else images:
             for text in prompts:
                 self.encode_prompt(text, image.detach())
         if images:
@@ -219,7 +232,7 @@ class Step1XEditor:
     def estimate(
         self, blocks: Sequence[int], sizes: Sequence[tuple[int, int]], samples: int
     ) -> Cost:
-        """What a step over these blocks, sizes and draws takes. Raises: EditorError."""
+        """See `Estimates`."""
         return self._engine.estimate(blocks, sizes, samples)
 
     def for_measuring(self) -> Step1XEditor:
@@ -236,18 +249,11 @@ class Step1XEditor:
         )
 
     def draw_noise(self, size: tuple[int, int], generator: torch.Generator) -> Tensor:
-        """Pure-noise target latents, float32 `(1, channels, height / 8, width / 8)`.
-
-        `size` is a working size; the same seed gives the same noise on every machine.
-        """
+        """See `Editor.draw_noise`; for a working size."""
         return self._engine.draw_noise(size, generator)
 
     def encode_image(self, image: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-        """Context latents `(1, channels, height / 8, width / 8)`, differentiable in the pixels.
-
-        `image` is `(1, 3, height, width)` in [0, 1] at any size; it is brought to the working
-        size, by default the ordinary one, like Pillow's Lanczos does it, in float32. The
-        autoencoder's mode is used.
+        """See `Editor.encode_image`; the mode of the autoencoder's distribution.
 
         Differs from the original code: that samples, which makes each step see another photo.
         """
@@ -257,28 +263,21 @@ class Step1XEditor:
     def attend(
         self, image: Tensor, prompt: Prompt, sigma: float, noise: Tensor, blocks: Sequence[int]
     ) -> Tensor:
-        """One pass with the instruction, up to the last of `blocks`: their context proportions.
-
-        Returns float32 `(len(blocks),)`, differentiable in `image`.
-        """
+        """See `Editor.attend`; of the pass with the instruction."""
         self._engine.settle_for(noise, blocks)
         return self.attend_latents(self.encode_image(image), prompt, sigma, noise, blocks)
 
     def attend_latents(
         self, context: Tensor, prompt: Prompt, sigma: float, noise: Tensor, blocks: Sequence[int]
     ) -> Tensor:
-        """As `attend`, from what `encode_image` returned, differentiable in it."""
-        return self._engine.attend(
-            context, noise, lambda: self._connect([prompt], sigma), sigma, blocks
-        )
+        """See `AttendsLatents`."""
+        connect = partial(self._connect, [prompt], sigma)
+        return self._engine.attend(context, noise, connect, sigma, blocks)
 
     def predict(self, image: Tensor, prompt: Prompt, sigma: float, noisy: Tensor) -> Tensor:
-        """Velocity at the noisy target latents, of their shape, float32, differentiable.
-
-        With the instruction and without guidance: what the editor was trained to predict.
-        """
-        context = self.encode_image(image)
-        return self._engine.predict(context, noisy, lambda: self._connect([prompt], sigma), sigma)
+        """See `Editor.predict`; with the instruction and without guidance, as in its training."""
+        connect = partial(self._connect, [prompt], sigma)
+        return self._engine.predict(self.encode_image(image), noisy, connect, sigma)
 
     @torch.no_grad()
     def edit(

@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decontext.editors import step1x_edit
+from decontext.editors._base import Outlook
 
 if TYPE_CHECKING:
     import torch
 
 INFO = replace(step1x_edit.INFO, name="step1x-edit-v1.0", title="Step1X-Edit v1.0")
+
+
+def diagnose() -> Outlook:
+    """Plans for the published weights on this machine, and what of them is not here."""
+    return step1x_edit.diagnose(INFO, step1x_edit.V1_0)
 
 
 def load(
