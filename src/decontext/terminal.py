@@ -149,13 +149,13 @@ class Terminal:
 
     def show_evaluation(self, rows: Sequence[Mapping[str, Any]], page: Path) -> None:
         """What there is to say of each photo, who edits show, and where the page is."""
-        from decontext.evaluation.tables import Figures, identity_table, photo_table, to_dict
+        from decontext.evaluation.tables import Figures, photo_table, short_table, to_dict
 
         figures = Figures([dict(row) for row in rows])
         for name, _, status, notes in photo_table(figures)[1:]:
             if notes:
                 self.say(f"{name}: {status}; {notes}")
-        head, *body = identity_table(figures)
+        head, *body = short_table(figures)
         table = _table(*head)
         for row in body:
             table.add_row(*row)

@@ -285,5 +285,10 @@ def test_command_evaluates_a_folder_and_says_what_it_found(
     after = values["versions"]["uniform 16/255"]["after"]
     assert set(after) == {"none", "redraw"}
     assert set(values["versions"]["attention cut: the bound"]["after"]) == {"none"}
+    assert run([*map(str, arguments)]) == 0  # nothing is left to do; the result is shown again
+    said = capsys.readouterr().out
+    assert "d-broken.JPG: unreadable" in said
+    assert "uniform 16/255" in said and "same: dlib" in said
+    assert max(map(len, said.split("page:")[0].split("version")[1].splitlines())) <= 100
     assert run([*map(str, arguments[:2]), "-o", str(folder), "--editor", "flux-kontext"]) == 2
     assert "another folder than the photos" in capsys.readouterr().err

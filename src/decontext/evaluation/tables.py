@@ -161,6 +161,21 @@ def identity_table(figures: Figures, versions: Mapping[str, str] | None = None) 
     return table
 
 
+def short_table(figures: Figures) -> Table:
+    """Who edits show, in few columns: identity by the first recogniser, shares by all of them."""
+    names = figures.recognisers
+    table: Table = [("version", "identity", "95 %", *(f"same: {name}" for name in names), "face")]
+    for version, label in figures.labels.items():
+        found = [figures.identity(version, recogniser=name) for name in names]
+        interval = ABSENT
+        if found[0].low is not None:
+            interval = f"{number(found[0].low)}..{number(found[0].high)}"
+        shares = (percent(value.share) for value in found)
+        face = percent(figures.face_found(version))
+        table.append((label, number(found[0].mean), interval, *shares, face))
+    return table
+
+
 def transform_table(figures: Figures, version: str) -> Table:
     """What is left of one protection after each transform."""
     table: Table = [
