@@ -1,4 +1,3 @@
-# ruff: noqa: T201
 """How much it matters to Step1X-Edit's protection which photo its language model is shown.
 
 Protects a random picture against a tiny random Step1X-Edit with the text read once, every ten
