@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,33 @@ def test_damaged_language_model_is_named(folder: Path, tmp_path: Path) -> None:
 def test_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(EditorError, match="there is no folder"):
         load_editor("step1x-edit", source=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hub_ids_are_found_in_the_hubs_own_folder(folder: Path, tmp_path: Path, name: str) -> None:
+    """As its tools keep them: files of one version, and the language model's beside them."""
+    _keep(folder, tmp_path, "stepfun-ai/Step1X-Edit", (NAMES[name].file, "vae.safetensors"))
+    language = folder / LANGUAGE
+    _keep(language, tmp_path, "Qwen/Qwen2.5-VL-7B-Instruct", sorted(os.listdir(language)))
+    editor = small(load_editor(name, device="cpu", cache=tmp_path))
+    assert editor.edit(photo(), "smile", steps=1).shape[1] == 3
+    assert editor.info.weights == "stepfun-ai/Step1X-Edit"
+
+
+def test_hub_that_is_out_of_reach_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(EditorError, match="the hub is out of reach|could not be had"):
+        load_editor("step1x-edit", device="cpu", cache=tmp_path)
+
+
+def _keep(folder: Path, cache: Path, repository: str, names: Any) -> None:
+    """Files in the layout of the hub's cache."""
+    place = cache / f"models--{repository.replace('/', '--')}"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text("a" * 40)
+    snapshot = place / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    for name in names:
+        shutil.copy(folder / name, snapshot / name)
 
 
 def test_layout_of_diffusers_gives_the_same_numbers(

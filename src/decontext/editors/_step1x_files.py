@@ -138,7 +138,9 @@ def find_files(
             )
     else:
         names = (file, AUTOENCODER)
-        folder = open_source(editor, source, (), cache, marker=file, wanted=names).folder
+        found = open_source(editor, source, (), cache, marker=file, wanted=names)
+        found.require(names)
+        folder = found.folder
         language = _download_language_model(editor, cache)
     weights = open_file("the transformer", folder, file, lambda _: None)
     return Files(editor, weights, folder / AUTOENCODER, language, language)
@@ -170,8 +172,11 @@ def _find_parts(editor: str, source: Source) -> Files:
 def _download_language_model(editor: str, cache: str | Path | None) -> Path:
     source = HubSource(editor, LANGUAGE_MODEL, (), cache, marker="config.json")
     index = source.folder / "model.safetensors.index.json"
-    content: Mapping[str, Any] = json.loads(index.read_text(encoding="utf-8"))
-    source.require(dict.fromkeys(content["weight_map"].values()))
+    names: Iterable[str] = ["model.safetensors"]
+    if index.is_file():
+        content: Mapping[str, Any] = json.loads(index.read_text(encoding="utf-8"))
+        names = dict.fromkeys(content["weight_map"].values())
+    source.require(names)
     return source.folder
 
 
