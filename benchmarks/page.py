@@ -131,7 +131,9 @@ def _speed(entry: Entry) -> float:
 
 
 def _widths(steps: Sequence[Entry]) -> str:
-    found = {entry["case"]["side"]: 128 * entry["case"]["heads"] for entry in steps}
+    found = {
+        entry["case"]["side"]: entry["case"]["head"] * entry["case"]["heads"] for entry in steps
+    }
     parts = [f"{width} numbers at {side} x {side}" for side, width in found.items()]
     first = steps[0]["case"]
     return f"{', '.join(parts)}; {first['double']} double and {first['single']} single blocks"

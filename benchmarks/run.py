@@ -20,14 +20,14 @@ from benchmarks.page import write_page
 
 # Widths are chosen so that a full run takes about ten minutes on two cores.
 SIZES = (
-    {"side": 512, "text": 512, "heads": 3, "double": 1, "single": 4},
-    {"side": 1024, "text": 512, "heads": 1, "double": 1, "single": 4},
+    {"side": 512, "text": 512, "heads": 3, "head": 128, "double": 1, "single": 4},
+    {"side": 1024, "text": 512, "heads": 1, "head": 64, "double": 1, "single": 4},
 )
 """With one double and four single blocks `paper` ends at 4 of 5 blocks; in FLUX at 45 of 57."""
 
 MODULES = {"step": step.run_case, "photo": photo.run_case}
 
-TOY = ({"side": 64, "text": 16, "heads": 1, "double": 1, "single": 4},)
+TOY = ({"side": 64, "text": 16, "heads": 1, "head": 64, "double": 1, "single": 4},)
 BLOCKS = ("paper", "double:0")
 WAYS = ("original", "ours")
 PHOTOS = ((1, 1024), (3, 1024), (12, 1024), (24, 1024), (48, 1024), (12, 512))

@@ -26,7 +26,9 @@ from decontext.editors._flux_family import prepare_transformer
 from decontext.editors._plan import Demand, Dimensions, step_flop
 from decontext.machine import matmul_rate
 
-HEAD = 128
+AXES = {128: (16, 56, 56), 64: (8, 28, 28)}
+"""Of the rotary tables, by the width of a head; FLUX's is 128."""
+
 TEXT_WIDTH = 64
 
 
@@ -86,7 +88,8 @@ def build(
         num_layers=case["double"],
         num_single_layers=case["single"],
         num_attention_heads=case["heads"],
-        attention_head_dim=HEAD,
+        attention_head_dim=case["head"],
+        axes_dims_rope=AXES[case["head"]],
         joint_attention_dim=TEXT_WIDTH,
         pooled_projection_dim=TEXT_WIDTH,
         guidance_embeds=True,

@@ -62,6 +62,7 @@ def test_bfloat16_blocks_agree_with_an_explicit_softmax_in_float32(side: int, he
         "double": 1,
         "single": 2,
         "heads": heads,
+        "head": 128,
         "side": side,
         "text": 512 if side > 64 else 16,
     }
