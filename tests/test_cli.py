@@ -399,21 +399,26 @@ def test_unexpected_error_is_one_sentence_and_exit_code_1(
 def test_ctrl_c_leaves_no_half_file(photo: Path, tiny: list[object]) -> None:
     """A real process, a real signal, in the middle of the steps."""
     arguments = ["protect", photo, *tiny, "--steps", "100000", "--debug"]
-    code = "import decontext.pgd as p; d = p.decay\n"
+    # A shell that starts the tests in the background has told them to ignore Ctrl-C.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "import decontext.pgd as p; d = p.decay\n"
     code += "def told(*a):\n    print('step', flush=True)\n    return d(*a)\n"
     code += "p.decay = told\nimport sys; from decontext.cli import run; sys.exit(run(sys.argv[1:]))"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "step\n"
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "step\n"
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130, err
     assert "stopped" in err
     assert "Traceback" not in err

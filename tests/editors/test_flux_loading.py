@@ -434,7 +434,7 @@ def test_too_little_disk_is_said_before_downloading(hub: Hub, monkeypatch) -> No
 def test_repository_without_a_pipeline_is_refused(hub: Hub, tmp_path: Path) -> None:
     hub.published = tmp_path / "empty"
     hub.published.mkdir()
-    with pytest.raises(EditorError, match="holds no pipeline in diffusers' layout"):
+    with pytest.raises(EditorError, match="does not hold this editor: it has no model_index.json"):
         HubSource("flux-kontext", "owner/kontext", PARTS)
 
 

@@ -99,8 +99,8 @@ class HubSource:
             found = self._find_index()
         if found is None:
             raise EditorError(
-                f"{editor}: {repository} does not hold this editor: {marker} is missing",
-                "give another hub id or a local folder as the weights",
+                f"{editor}: {repository} does not hold this editor: it has no {marker}.",
+                "Give another hub id or a local folder with --weights.",
             )
         self.folder = found
 
@@ -142,8 +142,8 @@ class HubSource:
         for name in names:
             if name not in sizes:
                 raise EditorError(
-                    f"{self._editor}: {name} is missing from {self.name} on the hub",
-                    "give another hub id or a local folder as the weights",
+                    f"{self._editor}: {name} is missing from {self.name} on the hub.",
+                    "Give another hub id or a local folder with --weights.",
                 )
         place = Path(self._cache or constants.HF_HUB_CACHE)
         total = sum(sizes[name] for name in names)
