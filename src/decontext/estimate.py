@@ -26,7 +26,7 @@ SHARE_OF_A_MATRIX_PRODUCT = 0.6
 count of operations that is used here (docs/performance.md)."""
 
 SECONDS_PER_BLOCK = 1e-3
-"""Per pass, for starting kernels, which small editors spend their time on. Assumed, not measured."""
+"""Per pass, for starting kernels, most of the time of small editors. Assumed, not measured."""
 
 CASES_OF_A_CHECK = 4
 PICTURES_OF_A_MEASUREMENT = 3
