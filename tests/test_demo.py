@@ -13,6 +13,7 @@ from PIL import Image
 import decontext
 from decontext import demo
 from decontext.editors import Editor
+from decontext.evaluation import identity
 from decontext.portraits import ASTRONAUT
 
 SETTINGS = replace(demo.SETTINGS, epsilon=64 / 255, steps=20, blocks="double:0", verify_noises=1)
@@ -105,7 +106,7 @@ def test_summary_counts_the_edits_that_show_the_same_person(
 def test_without_the_extra_there_are_pictures_and_no_numbers(
     editor: Editor, portrait: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo, "find_spec", lambda name: None)
+    monkeypatch.setattr(identity, "find_spec", lambda name: None)
     told: list[tuple[int, int, str]] = []
     result = demo.run_demo(
         tmp_path,

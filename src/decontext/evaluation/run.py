@@ -30,6 +30,7 @@ from decontext.evaluation.plan import (
 )
 from decontext.evaluation.recognisers import Description, PersonJudge
 from decontext.evaluation.results import NAME, ResultFile, Row, fingerprint
+from decontext.files import make_folder
 from decontext.images import Photo, load_photo, read_pixels, save_photo, to_array
 from decontext.prompts import HELD_OUT
 from decontext.protect import protect_steps
@@ -85,11 +86,8 @@ def evaluate(
         InputError: the folder cannot be written to, holds results of another editor, or the extra
             `eval` is not installed.
     """
-    try:
-        (folder / PICTURES).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror
-        raise InputError(f"{folder} cannot be made ({reason}).", "Choose another.") from None
+    make_folder(folder)
+    make_folder(folder / PICTURES)
     tools = instruments or load_instruments(plan)
     heading = {
         "editor": editor.info.name,
