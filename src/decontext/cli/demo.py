@@ -34,7 +34,7 @@ def demo(
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Protect two portraits against the embedded editor, edit both versions, and compare."""
+    """Protect two portraits against the embedded editor, edit all versions, and compare."""
     terminal = Terminal(as_json=as_json, quiet=quiet)
     overrides = parse_overrides(epsilon=epsilon, steps=steps, seed=seed)
     from decontext.demo import SETTINGS, run_demo
