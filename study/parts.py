@@ -23,8 +23,8 @@ SIGMA_RANGES = ((0.98, 1.0), (0.9, 1.0), (0.7, 1.0), (0.3, 0.7), (0.0, 1.0))
 STEPS = (25, 50, 100, 200, 400, 800)
 SIDES = (512, 1500)
 PUBLISHED = ("jpeg-75", "resize-0.5", "jpeg-75+resize-0.5")
-INSTRUCTIONS = tuple(HELD_OUT[index] for index in (4, 0, 6, 3, 10))
-"""Leave it the same, smile, glasses, background, another scene: easy ones and a hard one."""
+INSTRUCTIONS = tuple(HELD_OUT[index] for index in (4, 0, 3, 6, 10))
+"""Leave it the same, smile, background, glasses, another scene: easy ones and a hard one."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Level:
 LEVELS = {
     "toy": Level(2, 1, 2, 1, 1, 1, 1, 1, 50, ("off", "web")),
     "quick": Level(6, 4, 40, 2, 8, 4, 2, 1, 200, ("off", "web")),
-    "full": Level(22, 8, 80, 4, 10, 6, 2, 3, 800, ("off", "web", "strong")),
+    "full": Level(22, 6, 60, 3, 8, 6, 2, 2, 800, ("off", "web", "strong")),
 }
 
 
@@ -124,23 +124,6 @@ def build_parts(
             places=tuple(BUDGETS),
         ),
         Part(
-            "blocks",
-            "Attention blocks",
-            "Which blocks the proportion is lowered in; `auto` is measured on the photo.",
-            tuple(Protection(name, replace(base, blocks=name)) for name in BLOCKS),
-            few,
-        ),
-        Part(
-            "sigmas",
-            "Noise levels",
-            "Which noise levels the proportion is lowered at; the paper's are 0.98 to 1.",
-            tuple(
-                Protection(f"{low:g} to {high:g}", replace(base, sigma_range=(low, high)))
-                for low, high in SIGMA_RANGES
-            ),
-            few,
-        ),
-        Part(
             "transforms",
             "What survives publishing and cleaning",
             "Optimised through what sites do (`web`, ...), or not (`off`).",
@@ -151,19 +134,6 @@ def build_parts(
         *(
             _size_part(side, files, base=base, shift=number)
             for number, (side, files) in enumerate(enlarged.items())
-        ),
-        Part(
-            "steps",
-            "Optimisation steps",
-            "How much longer runs bring.",
-            tuple(
-                Protection(f"{n} steps", replace(base, steps=n))
-                for n in STEPS
-                if n <= level.longest
-            ),
-            people[: level.varied],
-            axis="steps",
-            places=tuple(n for n in STEPS if n <= level.longest),
         ),
         Part(
             "portraits",
@@ -179,6 +149,36 @@ def build_parts(
             ),
             portraits,
             rendered=False,
+        ),
+        Part(
+            "steps",
+            "Optimisation steps",
+            "How much longer runs bring.",
+            tuple(
+                Protection(f"{n} steps", replace(base, steps=n))
+                for n in STEPS
+                if n <= level.longest
+            ),
+            people[: level.varied],
+            axis="steps",
+            places=tuple(n for n in STEPS if n <= level.longest),
+        ),
+        Part(
+            "blocks",
+            "Attention blocks",
+            "Which blocks the proportion is lowered in; `auto` is measured on the photo.",
+            tuple(Protection(name, replace(base, blocks=name)) for name in BLOCKS),
+            few,
+        ),
+        Part(
+            "sigmas",
+            "Noise levels",
+            "Which noise levels the proportion is lowered at; the paper's are 0.98 to 1.",
+            tuple(
+                Protection(f"{low:g} to {high:g}", replace(base, sigma_range=(low, high)))
+                for low, high in SIGMA_RANGES
+            ),
+            few,
         ),
     ]
     return tuple(parts)

@@ -1,7 +1,7 @@
 """Measure `kontext-mini` on people it never saw: identity of edits, with and without protection.
 
 Resumable: one JSON line for each photo and treatment is appended to the output, and photos that are
-there already are skipped. `--table` prints the summary.
+there already are skipped. `--table` prints the summary. Several processes may append to one file.
 
     python -m training.evaluate --people WORK/held-out --out WORK/evaluation.jsonl
     python -m training.evaluate --out WORK/evaluation.jsonl --table
@@ -78,7 +78,7 @@ def measure(args: argparse.Namespace) -> None:
     done = set()
     if args.out.exists():
         done = {(r["seed"], r["treatment"]) for r in map(json.loads, args.out.open())}
-    for person in range(min(args.count, len(people["seeds"]))):
+    for person in range(args.first, min(args.first + args.count, len(people["seeds"]))):
         seed = int(people["seeds"][person])
         original = people["pictures"][person, 0]
         reference = recogniser.embed([original])
@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", type=Path, help="another folder than the packaged one")
     parser.add_argument("--count", type=int, default=PEOPLE)
+    parser.add_argument("--first", type=int, default=0, help="for a second process beside this one")
     parser.add_argument("--protect-steps", type=int, default=100)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--table", action="store_true", help="only print the summary")
