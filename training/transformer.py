@@ -196,10 +196,11 @@ class Samples:
 def token_weights(batch: Batch) -> Tensor:
     """How much each token's error counts, (B, N), mean 1 in each sample.
 
-    In the middle more, where the face is, and where an aligned edit changes something small: a smile
-    is a few tokens of 256, and a plain mean takes long to notice it. Another background is most of a
-    picture and needs no weight, which would be taken from the face. A weight that depends on the
-    target moves the optimum where the target is uncertain; an aligned edit's is nearly certain.
+    In the middle more, where the face is, and where an aligned edit changes something small: a
+    smile is a few tokens of 256, and a plain mean takes long to notice it. Another background is
+    most of a picture and needs no weight, which would be taken from the face. A weight that depends
+    on the target moves the optimum where the target is uncertain; an aligned edit's is nearly
+    certain.
     """
     height, width = batch.targets.shape[-2:]
     change = pack((batch.targets - batch.contexts).abs()).mean(-1)
@@ -356,9 +357,7 @@ def train(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     if "RANK" in os.environ:  # started by torchrun
         dist.init_process_group("gloo")
-    rank, processes = (
-        (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    )
+    rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)  # holds for the CPU too
     latents = torch.load(args.latents)
     samples, held_out = Samples(latents), Samples(latents, held_out=True)
