@@ -60,12 +60,12 @@ def edit(
     require_editor(editor)
     if not instruction.strip():
         raise InputError("the instruction is empty; it must say what to edit.", "Try 'smile'.")
+    from decontext.files import check_absent
     from decontext.images import Photo, check_output, load_photo, save_photo
 
     source = load_photo(photo)
     check_output(replace(source, alpha=None), output)
-    if output.exists() and not force:
-        raise InputError(f"{output} exists already.", "Overwrite it with --force.")
+    check_absent(output, force=force)
     chosen = open_editor(
         terminal, editor, weights, device, precision, parts=parts, stream_weights=stream_weights
     )
