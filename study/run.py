@@ -58,7 +58,7 @@ def _build(level: Level, out: Path) -> tuple[Part, ...]:
 
 
 def _enlarge(level: Level, out: Path) -> dict[int, tuple[Path, ...]]:
-    """Rendered people at the sizes of ordinary photos; the renders have 160 pixels."""
+    """Rendered people at the sizes of ordinary photos; they have 128 pixels in `people/`."""
     from PIL import Image
 
     found: dict[int, tuple[Path, ...]] = {}

@@ -187,7 +187,7 @@ def _goals(parts: dict[str, Figures]) -> Iterable[str]:
         if name.startswith("size-"):
             yield from _survival_goals(f"photos of {name[5:]} pixels", figures)
     if "transforms" in parts:
-        yield from _survival_goals("photos of 160 pixels", parts["transforms"])
+        yield from _survival_goals("photos of 128 pixels", parts["transforms"])
 
 
 def _rival_goals(figures: Figures) -> Iterable[str]:

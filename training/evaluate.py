@@ -1,6 +1,8 @@
 """Measure `kontext-mini` on people it never saw: identity of edits, with and without protection.
 
-Resumable: one JSON line for each photo and treatment is appended to the output, and photos that are
+The photos are the middle 128 x 128 pixels of the renders, the editor's working size, as in
+`training.round_trip`: of the whole 160 the editor sees faces a fifth smaller, of which the
+autoencoder keeps less. Resumable: one JSON line for each photo and treatment is appended to the output, and photos that are
 there already are skipped. `--table` prints the summary. Several processes may append to one file.
 
     python -m training.evaluate --people WORK/held-out --out WORK/evaluation.jsonl
@@ -25,6 +27,7 @@ from training.instructions import COLOURS, UNSEEN
 PEOPLE = 20
 ALIGNED = ("keep", "smile", "surprised", "eyes closed", "glasses", "red hat", "hair", "background")
 SCENES = ("scene red", "scene green", "scene blue")
+MIDDLE = slice(16, 144)
 SAME_PERSON = 0.30  # mean-centred, on synthetic people; different people: 95th percentile 0.22
 TREATMENTS = {
     "original": None,
@@ -80,7 +83,7 @@ def measure(args: argparse.Namespace) -> None:
         done = {(r["seed"], r["treatment"]) for r in map(json.loads, args.out.open())}
     for person in range(args.first, min(args.first + args.count, len(people["seeds"]))):
         seed = int(people["seeds"][person])
-        original = people["pictures"][person, 0]
+        original = people["pictures"][person, 0, MIDDLE, MIDDLE]
         reference = recogniser.embed([original])
         for name, treatment in TREATMENTS.items():
             if (seed, name) in done:

@@ -30,7 +30,7 @@ def test_there_are_more_than_twenty_people_of_one_size() -> None:
     assert all(int(path.stem) >= 90_000 for path in files)
     for path in files:
         with Image.open(path) as image:
-            assert image.size == (160, 160)
+            assert image.size == (128, 128)
 
 
 @pytest.mark.parametrize("level", LEVELS)
