@@ -86,7 +86,7 @@ def measure(args: argparse.Namespace) -> None:
         original = people["pictures"][person, 0, MIDDLE, MIDDLE]
         reference = recogniser.embed([original])
         for name, treatment in TREATMENTS.items():
-            if (seed, name) in done:
+            if (seed, name) in done or name not in args.treatments.split(","):
                 continue
             picture, measured = treat(
                 original,
@@ -150,6 +150,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="another folder than the packaged one")
     parser.add_argument("--count", type=int, default=PEOPLE)
     parser.add_argument("--first", type=int, default=0, help="for a second process beside this one")
+    parser.add_argument("--treatments", default=",".join(TREATMENTS), help="only these, by comma")
     parser.add_argument("--protect-steps", type=int, default=100)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--table", action="store_true", help="only print the summary")
