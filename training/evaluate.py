@@ -2,7 +2,9 @@
 
 The photos are the middle 128 x 128 pixels of the renders, the editor's working size, as in
 `training.round_trip`: of the whole 160 the editor sees faces a fifth smaller, of which the
-autoencoder keeps less. Resumable: one JSON line for each photo and treatment is appended to the output, and photos that are
+autoencoder keeps less.
+
+Resumable: one JSON line for each photo and treatment is appended to the output, and photos that are
 there already are skipped. `--table` prints the summary. Several processes may append to one file.
 
     python -m training.evaluate --people WORK/held-out --out WORK/evaluation.jsonl
