@@ -125,6 +125,9 @@ def test_results_say_what_was_met_and_what_was_missed(documents: Path) -> None:
     )
     assert "after resize-0.5, `--robust web`: 71%" in text
     assert "(goal 80%): **missed**" in text
+    (absent,) = [line for line in text.splitlines() if "Not run to an end yet" in line]
+    assert "Noise levels" in absent
+    assert "Objectives" not in absent
     assert "after jpeg-75+resize-0.5, `--robust web`: 29%" in text
     assert "2 photos: a direction, no more" in text
     assert "`make study LEVEL=toy`" in text and "2 minutes" in text
