@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import signal
 import sys
 import time
 import warnings
@@ -89,8 +90,10 @@ def _fingerprint() -> str:
 def _run_workers(level: str, out: Path, chosen: list[str], workers: int) -> None:
     """Every worker takes every n-th photo of each part and writes rows of its own."""
     context = multiprocessing.get_context("spawn")
+    # Workers end with this process, also when it is told to stop and not interrupted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; start it again to go on"))
     processes = [
-        context.Process(target=_work, args=(level, out, chosen, number, workers))
+        context.Process(target=_work, args=(level, out, chosen, number, workers), daemon=True)
         for number in range(workers)
     ]
     for process in processes:

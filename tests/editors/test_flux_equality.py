@@ -59,8 +59,9 @@ def test_gradient_is_the_same_plain_checkpointed_streamed_and_without_early_exit
     [(64, 2), pytest.param(512, 24, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])],
 )
 def test_bfloat16_blocks_agree_with_an_explicit_softmax_in_float32(side: int, heads: int) -> None:
-    """At 512 and 24 heads of 128: FLUX's own width and tokens, one double and two single blocks.
+    """Within the format's noise, which is what the original formula loses in bfloat16.
 
+    At 512 and 24 heads of 128: FLUX's own width and tokens, one double and two single blocks.
     There the products of bfloat16 numbers are made in float32 and rounded, see `RoundedProducts`.
     """
     case = {
@@ -78,22 +79,30 @@ def test_bfloat16_blocks_agree_with_an_explicit_softmax_in_float32(side: int, he
     prepare_transformer(model, side > 64)
     results = []
     products = RoundedProducts() if side > 64 else contextlib.nullcontext()
-    for dtype, way in ((torch.bfloat16, measure), (torch.float32, measure_original)):
-        # The same rounded weights in both.
+    rough, exact = torch.bfloat16, torch.float32
+    for dtype, way in ((rough, measure), (rough, measure_original), (exact, measure_original)):
+        # The same rounded weights in all.
         torch.nn.Module.to(model, dtype)
-        model.gradient_checkpointing = model.gradient_checkpointing and way is measure
+        prepare_transformer(model, side > 64 and way is measure)
         given = {name: value.to(dtype) for name, value in inputs.items()}
         latents = given["latents"].detach().requires_grad_()
-        with products if dtype == torch.bfloat16 else contextlib.nullcontext():
+        with products if dtype == rough else contextlib.nullcontext():
             measured = way(lambda given=given, x=latents: run(model, given, x), layout, blocks)
             (found,) = torch.autograd.grad(measured.mean(), latents)
         results.append((measured.detach().float(), found.float().flatten()))
-    (rough, rough_gradient), (exact, exact_gradient) = results
-    cosine = torch.nn.functional.cosine_similarity(rough_gradient, exact_gradient, dim=0)
-    print(f"proportions {exact.tolist()}, bfloat16 {rough.tolist()}, cosine {cosine:.5f}")
+    (ours, our_gradient), (original, original_gradient), (wanted, gradient) = results
+    cosine, usual = (
+        torch.nn.functional.cosine_similarity(one, gradient, dim=0)
+        for one in (our_gradient, original_gradient)
+    )
+    print(
+        f"proportions {wanted.tolist()}, bfloat16 {ours.tolist()}, the original formula in it "
+        f"{original.tolist()}; cosine of the gradient {cosine:.5f}, of the original's {usual:.5f}"
+    )
     # One unit of the format: whole blocks of rounded activations lie before each attention.
-    torch.testing.assert_close(rough, exact, rtol=torch.finfo(torch.bfloat16).eps, atol=0)
-    assert cosine > 0.99
+    torch.testing.assert_close(ours, wanted, rtol=torch.finfo(rough).eps, atol=0)
+    # The noise of the format is what the original formula has in it.
+    assert cosine > usual - 0.02
 
 
 PROTECT_A_LARGE_PHOTO = """
