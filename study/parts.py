@@ -23,9 +23,9 @@ SIGMA_RANGES = ((0.98, 1.0), (0.9, 1.0), (0.7, 1.0), (0.3, 0.7), (0.0, 1.0))
 STEPS = (25, 50, 100, 200, 400, 800)
 SIDES = (512, 1500)
 PUBLISHED = ("jpeg-75", "resize-0.5", "jpeg-75+resize-0.5")
-INSTRUCTIONS = tuple(HELD_OUT[index] for index in (4, 0, 3, 6, 10))
-"""Leave it the same, smile, before a wall (which the embedded editor takes for another scene, where
-it keeps nobody), and more that levels with more instructions use."""
+INSTRUCTIONS = tuple(HELD_OUT[index] for index in (4, 0, 3))
+"""Leave it the same, smile, before a wall: two easy ones and one that the embedded editor takes for
+another scene, where it keeps nobody."""
 
 
 @dataclass(frozen=True)

@@ -90,19 +90,18 @@ def _fingerprint() -> str:
 def _run_workers(level: str, out: Path, chosen: list[str], workers: int) -> None:
     """Every worker takes every n-th photo of each part and writes rows of its own."""
     context = multiprocessing.get_context("spawn")
-    # Workers end with this process, also when it is told to stop and not interrupted.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; start it again to go on"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop, as by Ctrl-C
     processes = [
-        context.Process(target=_work, args=(level, out, chosen, number, workers), daemon=True)
+        context.Process(target=_work, args=(level, out, chosen, number, workers))
         for number in range(workers)
     ]
-    for process in processes:
-        process.start()
     try:
+        for process in processes:
+            process.start()
         for process in processes:
             process.join()
     except KeyboardInterrupt:
-        for process in processes:
+        for process in multiprocessing.active_children():
             process.terminate()
         sys.exit("stopped; start it again to go on")
     if any(process.exitcode for process in processes):

@@ -97,9 +97,19 @@ def figures_of(part: Part, out: Path, level: str) -> Figures:
 
 
 def _is_whole(part: Part, figures: Figures) -> bool:
-    """Whether every version of a part was edited after every transform."""
-    keys = [ORIGINAL, *(one.key for one in part.versions)]
-    return all(figures.edits(key, name) for key in keys for name in part.transforms)
+    """Whether all photos were edited in every version after every transform, or failed."""
+    done = {
+        (row["photo"], row["protection"], row["transform"])
+        for row in figures.rows
+        if row["kind"] == "edit"
+    }
+    failed = {(row["photo"], row["protection"]) for row in figures.rows if row["kind"] == "failure"}
+    return all(
+        (photo.name, key) in failed or (photo.name, key, transform) in done
+        for photo in part.photos
+        for key in (ORIGINAL, *(one.key for one in part.versions))
+        for transform in part.transforms
+    )
 
 
 def _results(

@@ -34,10 +34,6 @@ PRODUCTS = {
 class RoundedProducts(TorchDispatchMode):
     """Within it every bfloat16 matrix product, forward and backward, is made in float32."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -45,7 +41,6 @@ class RoundedProducts(TorchDispatchMode):
         rough = any(isinstance(a, Tensor) and a.dtype == torch.bfloat16 for a in args)
         if func not in PRODUCTS or not rough:
             return func(*args, **kwargs)
-        self.count += 1
         args, kwargs = tree_map(_widen, (args, kwargs))
         result = func(*args, **kwargs)
         if func is _attention.default:  # the second is the logarithm of the sums, never rounded

@@ -21,7 +21,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from training.datasets import load_people, photo_pool
+from training.datasets import MIDDLE, load_people, photo_pool
 from training.pictures import procedural
 
 CONFIG = {
@@ -113,7 +113,7 @@ def train(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     people = load_people(args.people)["pictures"]
     held_out, people = people[-40:], people[:-40]
-    check = torch.from_numpy(held_out[:, 0, 16:144, 16:144]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    check = torch.from_numpy(held_out[:, 0, MIDDLE, MIDDLE]).permute(0, 3, 1, 2).float() / 127.5 - 1
     crops = Crops(people, photo_pool(1500, 160, seed=2))
     torch.manual_seed(0)
     model = AutoencoderKL(**CONFIG).to(memory_format=torch.channels_last)

@@ -8,6 +8,9 @@ import numpy as np
 
 from training.pictures import photo
 
+MIDDLE = slice(16, 144)
+"""Rows and columns of a render's middle 128 pixels, the size that the editor works at."""
+
 
 def load_people(folder: Path) -> dict[str, np.ndarray]:
     """All rendered people of a folder of `.npz` shards, in the order of their seeds.

@@ -23,14 +23,14 @@ from PIL import Image
 
 import decontext
 from decontext.evaluation.identity import THRESHOLD, FaceRecogniser, similarity
-from training.datasets import load_people
+from decontext.evaluation.recognisers import SYNTHETIC_THRESHOLDS
+from training.datasets import MIDDLE, load_people
 from training.instructions import COLOURS, UNSEEN
 
 PEOPLE = 20
 ALIGNED = ("keep", "smile", "surprised", "eyes closed", "glasses", "red hat", "hair", "background")
 SCENES = ("scene red", "scene green", "scene blue")
-MIDDLE = slice(16, 144)
-SAME_PERSON = 0.30  # mean-centred, on synthetic people; different people: 95th percentile 0.22
+SAME_PERSON = SYNTHETIC_THRESHOLDS["sface"]
 TREATMENTS = {
     "original": None,
     "noise 8/255": ("noise", 8),
@@ -88,7 +88,7 @@ def measure(args: argparse.Namespace) -> None:
         original = people["pictures"][person, 0, MIDDLE, MIDDLE]
         reference = recogniser.embed([original])
         for name, treatment in TREATMENTS.items():
-            if (seed, name) in done or name not in args.treatments.split(","):
+            if (seed, name) in done or name not in args.treatments:
                 continue
             picture, measured = treat(
                 original,
@@ -152,7 +152,9 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="another folder than the packaged one")
     parser.add_argument("--count", type=int, default=PEOPLE)
     parser.add_argument("--first", type=int, default=0, help="for a second process beside this one")
-    parser.add_argument("--treatments", default=",".join(TREATMENTS), help="only these, by comma")
+    parser.add_argument(
+        "--treatments", nargs="+", choices=TREATMENTS, default=list(TREATMENTS), help="only these"
+    )
     parser.add_argument("--protect-steps", type=int, default=100)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--table", action="store_true", help="only print the summary")

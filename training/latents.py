@@ -21,7 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 from training.autoencoder import CONFIG
-from training.datasets import load_people, photo_pool
+from training.datasets import MIDDLE, load_people, photo_pool
 from training.instructions import TONES
 from training.pictures import procedural
 from training.tones import tone
@@ -234,7 +234,7 @@ def main() -> None:
         rng.integers(len(people["pictures"]), size=256), rng.integers(10, size=256)
     ]
     fold_statistics(
-        model, torch.from_numpy(some[:, 16:144, 16:144]).permute(0, 3, 1, 2).float() / 127.5 - 1
+        model, torch.from_numpy(some[:, MIDDLE, MIDDLE]).permute(0, 3, 1, 2).float() / 127.5 - 1
     )
     torch.save({"model": model.state_dict()}, args.folded)
     model = model.to(memory_format=torch.channels_last)

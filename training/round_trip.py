@@ -4,7 +4,8 @@
 
 For 24 held-out rendered people, four pictures each, the mean-centred SFace cosine between a picture
 and its round trip and the PSNR; for the two portraits the plain cosine between the whole photo and
-the round trip of what the editor sees of it, about 128 x 128 pixels.
+the round trip of what the editor sees of it, about 128 x 128 pixels. The people are the middle 128
+pixels of the renders, or, with `--whole`, all 160 of them as the editor sees those, reduced to 128.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from PIL import Image
 from decontext.evaluation.identity import FaceRecogniser, similarity
 from decontext.portraits import PORTRAITS
 from training.autoencoder import CONFIG
-from training.datasets import load_people
+from training.datasets import MIDDLE, load_people
 
 PEOPLE, RENDERS = 24, (0, 1, 7, 8)
 
@@ -47,16 +48,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--people", type=Path, required=True, help="folder of held-out people")
     parser.add_argument("--autoencoder", type=Path, required=True)
+    parser.add_argument("--whole", action="store_true", help="reduce the whole renders to 128 px")
     args = parser.parse_args()
     model, recogniser = read_autoencoder(args.autoencoder), FaceRecogniser()
-    pictures = load_people(args.people)["pictures"][:PEOPLE, RENDERS, 16:144, 16:144]
-    before = list(np.ascontiguousarray(pictures.reshape(-1, 128, 128, 3)))
+    renders = load_people(args.people)["pictures"][:PEOPLE, RENDERS]
+    renders = renders.reshape(-1, *renders.shape[2:])
+    shown = list(renders if args.whole else np.ascontiguousarray(renders[:, MIDDLE, MIDDLE]))
+    before = [
+        np.asarray(Image.fromarray(picture).resize((128, 128), Image.Resampling.LANCZOS))
+        for picture in shown
+    ]
     after = [round_trip(model, picture) for picture in before]
     psnr = [
         -10 * np.log10(np.square((a.astype(float) - b) / 255).mean())
         for a, b in zip(before, after, strict=True)
     ]
-    kept = similarity(recogniser.embed(before), recogniser.embed(after), centred=True)
+    kept = similarity(recogniser.embed(shown), recogniser.embed(after), centred=True)
     print(
         f"rendered people: identity {np.nanmean(kept):.3f}, worst {np.nanmin(kept):.3f}, "
         f"no face in {np.isnan(kept).sum()} of {kept.size}, {np.mean(psnr):.2f} dB"

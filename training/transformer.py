@@ -5,7 +5,7 @@ learning rate of the step it has reached. Everything random is seeded by the ste
 
     python -m training.transformer --latents WORK/latents.pt --out WORK/transformer.pt --steps 4000
 
-In float32 one process a core is a third faster than one process with a thread a core, and draws
+In float32 one process a core does a fifth more than one process with a thread a core, and draws
 twice the samples a step:
 
     torchrun --nproc-per-node 2 -m training.transformer ... --threads 1

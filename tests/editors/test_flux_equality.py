@@ -76,14 +76,14 @@ def test_bfloat16_blocks_agree_with_an_explicit_softmax_in_float32(side: int, he
     model = torch.nn.Module.to(model, torch.bfloat16)
     inputs = {name: value.bfloat16() for name, value in inputs.items()}
     blocks = resolve_blocks("all", 1, 2)
-    prepare_transformer(model, side > 64)
     results = []
-    products = RoundedProducts() if side > 64 else contextlib.nullcontext()
+    wide = side > 64
+    products = RoundedProducts() if wide else contextlib.nullcontext()
     rough, exact = torch.bfloat16, torch.float32
     for dtype, way in ((rough, measure), (rough, measure_original), (exact, measure_original)):
         # The same rounded weights in all.
         torch.nn.Module.to(model, dtype)
-        prepare_transformer(model, side > 64 and way is measure)
+        prepare_transformer(model, wide and way is measure)
         given = {name: value.to(dtype) for name, value in inputs.items()}
         latents = given["latents"].detach().requires_grad_()
         with products if dtype == rough else contextlib.nullcontext():
@@ -99,10 +99,12 @@ def test_bfloat16_blocks_agree_with_an_explicit_softmax_in_float32(side: int, he
         f"proportions {wanted.tolist()}, bfloat16 {ours.tolist()}, the original formula in it "
         f"{original.tolist()}; cosine of the gradient {cosine:.5f}, of the original's {usual:.5f}"
     )
-    # One unit of the format: whole blocks of rounded activations lie before each attention.
-    torch.testing.assert_close(ours, wanted, rtol=torch.finfo(rough).eps, atol=0)
-    # The noise of the format is what the original formula has in it.
-    assert cosine > usual - 0.02
+    # At full width one unit of the format: whole rounded blocks lie before each attention.
+    tolerance = torch.finfo(rough).eps if wide else 5e-3
+    torch.testing.assert_close(ours, wanted, rtol=tolerance, atol=0)
+    # Attention of random weights is flat there, and its gradient mostly rounding: in the same
+    # format the original formula is no closer.
+    assert cosine > (usual - 0.005 if wide else 0.99)
 
 
 PROTECT_A_LARGE_PHOTO = """
