@@ -396,14 +396,17 @@ def test_unexpected_error_is_one_sentence_and_exit_code_1(
     assert "Traceback" not in err
 
 
-def test_ctrl_c_leaves_no_half_file(photo: Path, tiny: list[object]) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_being_stopped_leaves_no_half_file(
+    photo: Path, tiny: list[object], stop: signal.Signals
+) -> None:
     """A real process, a real signal, in the middle of the steps."""
     arguments = ["protect", photo, *tiny, "--steps", "100000", "--debug"]
     # A shell that starts the tests in the background has told them to ignore Ctrl-C.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += "import decontext.pgd as p; d = p.decay\n"
     code += "def told(*a):\n    print('step', flush=True)\n    return d(*a)\n"
-    code += "p.decay = told\nimport sys; from decontext.cli import run; sys.exit(run(sys.argv[1:]))"
+    code += "p.decay = told\nfrom decontext.cli import main; main()"
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -415,7 +418,7 @@ def test_ctrl_c_leaves_no_half_file(photo: Path, tiny: list[object]) -> None:
             assert process.stdout is not None
             assert process.stdout.readline() == "step\n"
             time.sleep(0.2)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(stop)
             _, err = process.communicate(timeout=60)
         finally:
             process.kill()

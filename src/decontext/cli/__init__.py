@@ -7,6 +7,7 @@ imported only by commands that compute.
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 import warnings
@@ -46,6 +47,7 @@ for command in COMMANDS:
 
 def main() -> None:
     """Entry point of the command `decontext`."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped by a system: as by Ctrl-C
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # Meant for programmers; PYTHONWARNINGS brings them back.
     sys.exit(run(sys.argv[1:]))
