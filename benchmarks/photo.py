@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.step import _peak, _reset_peak
 from decontext.pgd import descend
-from decontext.resampling import resize
+from decontext.photo.resampling import resize
 
 
 def run_case(case: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ python -m benchmarks.plans
 from __future__ import annotations
 
 from decontext.attention import resolve_blocks
-from decontext.editors._plan import Demand, Dimensions, choose_plan, step_flop
+from decontext.editors.weights.plan import Demand, Dimensions, choose_plan, step_flop
 from decontext.errors import EditorError
 from decontext.machine import describe_bytes
 

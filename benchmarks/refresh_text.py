@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from decontext.editors import load_editor
-from decontext.images import Photo
+from decontext.photo.images import Photo
 from decontext.protect import protect_steps
 from decontext.settings import ProtectSettings
 from decontext.verify import verify

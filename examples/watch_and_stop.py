@@ -6,7 +6,7 @@
 import sys
 
 import decontext
-from decontext.images import quantise
+from decontext.photo.images import quantise
 
 ENOUGH = 0.5  # stop when the context proportion has fallen to this part of what it was
 

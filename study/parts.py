@@ -11,8 +11,8 @@ from pathlib import Path
 
 from decontext.evaluation.plan import NONE, REDRAW, Plan, Protection, build_protections
 from decontext.prompts import HELD_OUT
+from decontext.publishing.transforms import EVALUATED
 from decontext.settings import ProtectSettings
-from decontext.transforms import EVALUATED
 
 PEOPLE = Path(__file__).with_name("people")
 BUDGETS = (4, 8, 12.75, 16)

@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _build(level: Level, out: Path) -> tuple[Part, ...]:
-    from decontext.portraits import PORTRAITS
+    from decontext.photo.portraits import PORTRAITS
 
     return build_parts(level, portraits=tuple(PORTRAITS), enlarged=_enlarge(level, out))
 

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 from tiny_models import TEXT_TOKENS, build_tiny_pipeline
 
-from decontext.editors._single_file import translate
+from decontext.editors.weights.single_file import translate
 
 SINGLE_FILE = "flux1-kontext-dev.safetensors"
 SHARDS = 3

@@ -14,7 +14,7 @@ import decontext
 from decontext import demo
 from decontext.editors import Editor
 from decontext.evaluation import identity
-from decontext.portraits import ASTRONAUT
+from decontext.photo.portraits import ASTRONAUT
 
 SETTINGS = replace(demo.SETTINGS, epsilon=64 / 255, steps=20, blocks="double:0", verify_noises=1)
 

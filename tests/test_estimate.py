@@ -12,12 +12,12 @@ import torch
 
 import decontext
 from decontext import cli
-from decontext.editors import _text
+from decontext.editors.weights import text as _text
 from decontext.errors import InputError
 from decontext.estimate import estimate_run
-from decontext.images import Photo
 from decontext.machine import describe_bytes, describe_seconds, free_memory, list_devices
 from decontext.objectives import build_objective
+from decontext.photo.images import Photo
 from decontext.settings import PRESETS, ProtectSettings
 
 
@@ -54,11 +54,11 @@ def gradient_of(editor: Any, settings: ProtectSettings) -> tuple[float, torch.Te
 
 def test_draws_of_a_step_share_the_autoencoder(editor: Any, monkeypatch) -> None:
     """One pass through it for three draws, and the mean of their gradients."""
-    from decontext.editors import _flux_family
+    from decontext.editors.flux import family
 
     calls = []
-    original = _flux_family._encode_pixels
-    monkeypatch.setattr(_flux_family, "_encode_pixels", lambda *a: calls.append(1) or original(*a))
+    original = family._encode_pixels
+    monkeypatch.setattr(family, "_encode_pixels", lambda *a: calls.append(1) or original(*a))
     value, gradient = gradient_of(editor, ProtectSettings(samples_per_step=3))
     assert len(calls) == 1
     generator = torch.Generator().manual_seed(3)

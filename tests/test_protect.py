@@ -16,8 +16,8 @@ from torch import Tensor
 import decontext
 from decontext import Result
 from decontext.errors import InputError, NotProtectedError
-from decontext.images import levels, load_photo, read_pixels
-from decontext.portraits import ASTRONAUT
+from decontext.photo.images import levels, load_photo, read_pixels
+from decontext.photo.portraits import ASTRONAUT
 from decontext.protect import default_output, drain, protect_steps, saved_as
 from decontext.report import settings_from_report
 from decontext.settings import CONTROLS, ObjectiveName

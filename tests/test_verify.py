@@ -11,11 +11,11 @@ import torch
 
 import decontext
 from decontext.errors import InputError
-from decontext.images import Photo, read_pixels
-from decontext.portraits import ASTRONAUT, GRACE_HOPPER
-from decontext.resampling import resize
+from decontext.photo.images import Photo, read_pixels
+from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
+from decontext.photo.resampling import resize
+from decontext.publishing.transforms import parse_transform
 from decontext.settings import ProtectSettings
-from decontext.transforms import parse_transform
 from decontext.verify import Measurement, Verification, verify_after
 
 

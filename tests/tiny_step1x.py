@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from decontext.editors._loading import quiet
-from decontext.editors._step1x_text import read_prefix
-from decontext.editors._weights import WeightFiles
+from decontext.editors.step1x.text import read_prefix
 from decontext.editors.step1x_edit import V1_0, V1_1
+from decontext.editors.weights.loading import quiet
+from decontext.editors.weights.shards import WeightFiles
 
 Shapes = dict[str, tuple[int, ...]]
 FULL: dict[str, int] = {

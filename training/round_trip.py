@@ -19,7 +19,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 from decontext.evaluation.identity import FaceRecogniser, similarity
-from decontext.portraits import PORTRAITS
+from decontext.photo.portraits import PORTRAITS
 from training.autoencoder import CONFIG
 from training.datasets import MIDDLE, load_people
 

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from decontext.editing import edit
+    from decontext.edit import edit
     from decontext.editors import list_editors, load_editor
     from decontext.errors import (
         AttentionError,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         InputError,
         NotProtectedError,
     )
-    from decontext.images import Photo, load_photo, read_pixels, save_photo
+    from decontext.photo.images import Photo, load_photo, read_pixels, save_photo
     from decontext.protect import Result, protect, protect_steps
     from decontext.settings import ProtectSettings, parse_epsilon
     from decontext.verify import Verification, verify
@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "editing": ("edit",),
+    "edit": ("edit",),
     "editors": ("list_editors", "load_editor"),
     "errors": (
         "AttentionError",
@@ -62,7 +62,7 @@ _HOMES = {
         "InputError",
         "NotProtectedError",
     ),
-    "images": ("Photo", "load_photo", "read_pixels", "save_photo"),
+    "photo.images": ("Photo", "load_photo", "read_pixels", "save_photo"),
     "protect": ("Result", "protect", "protect_steps"),
     "settings": ("ProtectSettings", "parse_epsilon"),
     "verify": ("Verification", "verify"),
@@ -71,7 +71,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
 class _Package(ModuleType):
-    """Keeps the modules `protect` and `verify` from hiding the functions of these names."""
+    """Keeps the modules `edit`, `protect` and `verify` from hiding the functions of these names."""
 
     def __setattr__(self, name: str, value: object) -> None:
         # Importing a submodule sets it here; it stays reachable through sys.modules.

@@ -13,7 +13,6 @@ from typing import Any
 
 from torch import Tensor
 
-from decontext.controls import with_noise
 from decontext.editors import Editor
 from decontext.evaluation.identity import (
     THRESHOLD,
@@ -21,10 +20,11 @@ from decontext.evaluation.identity import (
     can_recognise,
     compare_faces,
 )
-from decontext.files import check_absent, make_folder, write_whole
-from decontext.images import Photo, load_photo, to_array
-from decontext.portraits import PORTRAITS
+from decontext.photo.files import check_absent, make_folder, write_whole
+from decontext.photo.images import Photo, load_photo, to_array
+from decontext.photo.portraits import PORTRAITS
 from decontext.protect import Result, protect
+from decontext.publishing.controls import with_noise
 from decontext.report import DEMONSTRATION, Figure, Section, build_page
 from decontext.settings import ProtectSettings, describe_epsilon
 

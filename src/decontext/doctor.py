@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from decontext.editors import EditorInfo, Outlook, diagnose_editor, list_editors
-from decontext.embeddings import EmbeddingCache
+from decontext.editors.weights.embeddings import EmbeddingCache
 from decontext.machine import Device, describe_bytes, list_devices
 
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "accelerate")

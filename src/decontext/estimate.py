@@ -18,7 +18,7 @@ from decontext.objectives import working_sizes
 from decontext.pgd import CHECK_EVERY
 
 if TYPE_CHECKING:
-    from decontext.images import Photo
+    from decontext.photo.images import Photo
     from decontext.settings import ProtectSettings
 
 SHARE_OF_A_MATRIX_PRODUCT = 0.6

@@ -22,8 +22,11 @@ from torch import Tensor
 from decontext.attention import resolve_blocks
 from decontext.editors import Editor, LoadsForMeasuring, Prepares, load_editor
 from decontext.errors import InputError, NotProtectedError
-from decontext.files import check_absent, check_writable
-from decontext.images import (
+from decontext.objectives import build_objective, control_noise, working_sizes
+from decontext.objectives.sensitivity import choose_blocks
+from decontext.pgd import Step, descend
+from decontext.photo.files import check_absent, check_writable
+from decontext.photo.images import (
     JPEG_QUALITY,
     Photo,
     check_output,
@@ -32,14 +35,11 @@ from decontext.images import (
     quantise,
     save_photo,
 )
-from decontext.objectives import build_objective, control_noise, working_sizes
-from decontext.pgd import Step, descend
 from decontext.prompts import HELD_OUT, OPTIMISE
-from decontext.publication import draw_chain, fixed_chains
+from decontext.publishing.chains import draw_chain, fixed_chains
+from decontext.publishing.transforms import Transform, parse_transform
 from decontext.report import build_report, report_path, write_report
-from decontext.sensitivity import choose_blocks
 from decontext.settings import CONTROLS, ProtectSettings
-from decontext.transforms import Transform, parse_transform
 from decontext.verify import OnMeasure, Verification, verify
 
 OnStep = Callable[[Step], None]

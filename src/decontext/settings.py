@@ -73,7 +73,7 @@ class ProtectSettings:
             timesteps 980 to 1000 of 1000.
         blocks: attention blocks that count: "all", "paper", "double:0-18", "single:0-25", several
             with commas. Paper: single 0-25 of FLUX's 38, which is "paper". "auto" measures on the
-            photo which first blocks bring the most for their cost, see `sensitivity`.
+            photo which first blocks bring the most for their cost, see `objectives.sensitivity`.
         samples_per_step: draws of prompt, noise and sigma that a step's gradient is the mean of.
         objective: what is optimised, see `objectives`: "context-proportion" is the method;
             "attention-entropy", "flow", "encoder" and "encoder-grey" are other people's, with the
@@ -88,7 +88,7 @@ class ProtectSettings:
         robust: what is done to the photo, at random in each step, before the editor sees it, so
             that the protection outlasts it: "off" nothing, "jpeg" JPEG 50 to 95, "web" what sites
             do (JPEG, reducing, cutting a little off), "strong" more of it, and mirroring, blur
-            and noise. The exact odds are those of `publication.draw_chain`. Not in the paper.
+            and noise. The exact odds are those of `publishing.chains.draw_chain`. Not in the paper.
         seed: of everything random, 0 to 2^63 - 1. The same seed gives the same photo on the same
             machine with the same versions.
         verify_prompts: instructions, not optimised on, that the saved file is measured with.

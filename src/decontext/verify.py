@@ -19,14 +19,14 @@ import torch
 from torch import Tensor
 
 from decontext.attention import resolve_blocks
-from decontext.controls import find_blur, show_the_same, usual_change, with_noise
 from decontext.editors import AttendsLatents, Editor, Prepares, Prompt, load_editor
 from decontext.errors import InputError
-from decontext.images import Photo, levels, read_pixels
 from decontext.objectives import working_sizes
+from decontext.photo.images import Photo, levels, read_pixels
 from decontext.prompts import HELD_OUT
+from decontext.publishing.controls import find_blur, show_the_same, usual_change, with_noise
+from decontext.publishing.transforms import Transform, parse_transform
 from decontext.settings import ORDINARY_SIZE, parse_working_size
-from decontext.transforms import Transform, parse_transform
 
 SIGMAS = (0.98, 0.99, 1.0)
 SEED_OFFSET = 1_000_003  # keeps these noises apart from those of an optimisation with the same seed

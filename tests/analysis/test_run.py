@@ -18,9 +18,9 @@ from decontext.analysis.measure import MAP_SIGMAS
 from decontext.analysis.results import Analysis
 from decontext.analysis.run import STAGES, analyse
 from decontext.errors import InputError
-from decontext.images import load_photo
-from decontext.portraits import ASTRONAUT
-from decontext.sensitivity import prefix_sets, single_sets
+from decontext.objectives.sensitivity import prefix_sets, single_sets
+from decontext.photo.images import load_photo
+from decontext.photo.portraits import ASTRONAUT
 from decontext.settings import ProtectSettings
 
 pytest.importorskip("matplotlib")

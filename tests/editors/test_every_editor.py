@@ -14,11 +14,11 @@ from torch import Tensor
 from decontext.analysis.measure import map_proportions, time_gradients
 from decontext.editors import load_editor
 from decontext.editors._base import Editor
-from decontext.images import Photo, levels
 from decontext.intervention import edit_without_context
 from decontext.objectives import build_objective
+from decontext.objectives.sensitivity import weigh_blocks
+from decontext.photo.images import Photo, levels
 from decontext.protect import drain, protect_steps
-from decontext.sensitivity import weigh_blocks
 from decontext.settings import CONTROLS, ObjectiveName, ProtectSettings
 
 OPTIMISED = [name for name in get_args(ObjectiveName) if name not in CONTROLS]

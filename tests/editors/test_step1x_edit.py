@@ -28,13 +28,13 @@ from tiny_step1x import (
 
 from decontext.attention import resolve_blocks
 from decontext.editors import load_editor
-from decontext.editors._flux_family import prepare_transformer
-from decontext.editors._qwen_pixels import GRID, fit, to_patches
-from decontext.editors._step1x_sampling import guide
-from decontext.editors._step1x_text import POSITIONS, spell_quoted
-from decontext.editors._step1x_weights import build_autoencoder, read_layout
-from decontext.editors._transformer import build_flux
+from decontext.editors.flux.family import prepare_transformer
+from decontext.editors.step1x.pixels import GRID, fit, to_patches
+from decontext.editors.step1x.sampling import guide
+from decontext.editors.step1x.text import POSITIONS, spell_quoted
+from decontext.editors.step1x.weights import build_autoencoder, read_layout
 from decontext.editors.step1x_edit import V1_0, V1_1, Step1XEditor
+from decontext.editors.weights.transformer import build_flux
 from decontext.errors import EditorError, InputError
 from decontext.intervention import edit_without_context, find_layout
 from decontext.objectives import context_proportion

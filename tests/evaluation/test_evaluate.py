@@ -19,7 +19,7 @@ from decontext.evaluation.plan import NONE, ORIGINAL, Plan, build_protections, f
 from decontext.evaluation.results import read_rows
 from decontext.evaluation.run import Instruments, evaluate, load_instruments
 from decontext.evaluation.tables import Figures
-from decontext.portraits import ASTRONAUT, GRACE_HOPPER
+from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
 from decontext.settings import ProtectSettings
 
 SETTINGS = ProtectSettings(steps=2, blocks="double:0")

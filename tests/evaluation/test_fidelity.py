@@ -12,8 +12,8 @@ from skimage.metrics import structural_similarity
 from decontext.errors import InputError
 from decontext.evaluation import fidelity
 from decontext.evaluation.fidelity import compare, ms_ssim, psnr, ssim, worst_patch
-from decontext.images import read_pixels
-from decontext.portraits import ASTRONAUT
+from decontext.photo.images import read_pixels
+from decontext.photo.portraits import ASTRONAUT
 
 
 def test_equal_pictures_have_no_distance():

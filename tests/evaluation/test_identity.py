@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from decontext.errors import InputError
 from decontext.evaluation import faces as face_module
 from decontext.evaluation.identity import THRESHOLD, FaceRecogniser, similarity
-from decontext.images import read_pixels, to_array
-from decontext.portraits import ASTRONAUT, GRACE_HOPPER
-from decontext.resampling import resize
+from decontext.photo.images import read_pixels, to_array
+from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
+from decontext.photo.resampling import resize
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from decontext.errors import InputError
 from decontext.evaluation import likeness
 from decontext.evaluation.likeness import load_image_encoder
 from decontext.evaluation.quality import assess
-from decontext.images import read_pixels
-from decontext.portraits import ASTRONAUT, GRACE_HOPPER
+from decontext.photo.images import read_pixels
+from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
 
 
 @pytest.fixture(scope="module")

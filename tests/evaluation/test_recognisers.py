@@ -12,8 +12,8 @@ from decontext.errors import InputError
 from decontext.evaluation import recognisers
 from decontext.evaluation.faces import FaceDetector
 from decontext.evaluation.recognisers import ArcFaceRecogniser, DlibRecogniser, PersonJudge
-from decontext.images import read_pixels, to_array
-from decontext.portraits import ASTRONAUT, GRACE_HOPPER
+from decontext.photo.images import read_pixels, to_array
+from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from decontext.editors import Prompt
-from decontext.editors._flux_family import pack
+from decontext.editors.flux.family import pack
 from decontext.editors.flux_kontext import FluxKontextEditor
 
 FOLDER = Path(os.environ.get("DECONTEXT_PARITY") or Path(__file__).parent / "data")

@@ -19,15 +19,15 @@ from tiny_step1x import HeldTensors
 from torch import Tensor
 
 from decontext.editors import Prompt
-from decontext.editors import _flux_family as family
-from decontext.editors._flux_engine import FluxEngine
-from decontext.editors._qwen_pixels import GRID, fit
-from decontext.editors._step1x_parts import Body, Parts
-from decontext.editors._step1x_sampling import schedule
-from decontext.editors._step1x_text import DROPPED, TextSide, read_prefix
-from decontext.editors._step1x_weights import read_layout
-from decontext.editors._transformer import LoadedTransformer
+from decontext.editors.flux import family
+from decontext.editors.flux.engine import FluxEngine
+from decontext.editors.step1x.parts import Body, Parts
+from decontext.editors.step1x.pixels import GRID, fit
+from decontext.editors.step1x.sampling import schedule
+from decontext.editors.step1x.text import DROPPED, TextSide, read_prefix
+from decontext.editors.step1x.weights import read_layout
 from decontext.editors.step1x_edit import V1_0, V1_1, Step1XEditor
+from decontext.editors.weights.transformer import LoadedTransformer
 
 FOLDER = Path(os.environ.get("DECONTEXT_PARITY") or Path(__file__).parent / "data")
 FILES = sorted(FOLDER.glob("step1x_edit*.safetensors"))

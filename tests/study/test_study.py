@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from decontext.evaluation.plan import CUT, NONE, ORIGINAL
-from decontext.portraits import PORTRAITS
+from decontext.photo.portraits import PORTRAITS
 from decontext.prompts import OPTIMISE
 from study.parts import INSTRUCTIONS, LEVELS, PEOPLE, Part, build_parts
 from study.write import MARKERS, fill, write_documents

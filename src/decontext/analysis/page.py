@@ -10,8 +10,8 @@ import torch
 from decontext.analysis import plots
 from decontext.analysis.measure import MAP_SIGMAS
 from decontext.analysis.results import SENSITIVITY_SIGMAS, Analysis, PhotoAnalysis
+from decontext.objectives.sensitivity import LEAST_SHARE
 from decontext.report import Figure, Section
-from decontext.sensitivity import LEAST_SHARE
 
 
 def build_sections(analysis: Analysis) -> list[Section]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from decontext.analysis.measure import Gradients
 from decontext.errors import InputError
-from decontext.sensitivity import Worth
+from decontext.objectives.sensitivity import Worth
 
 _ORIGINAL, _PROTECTED = "#4a7ab5", "#c60"
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from decontext.analysis.measure import MAP_SIGMAS, PROMPT, Gradients, Reference
-from decontext.sensitivity import Worth
+from decontext.objectives.sensitivity import Worth
 from decontext.settings import ProtectSettings
 
 SENSITIVITY_SIGMAS = (0.9, 0.98, 1.0)

@@ -26,9 +26,9 @@ from decontext.cli.edit import edit
 from decontext.cli.editors import editors
 from decontext.cli.evaluate import evaluate
 from decontext.cli.protect import protect
+from decontext.cli.terminal import Terminal
 from decontext.cli.verify import verify
 from decontext.errors import DecontextError
-from decontext.terminal import Terminal
 
 INTERRUPTED = 130
 

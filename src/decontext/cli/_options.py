@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from decontext.cli.terminal import Terminal
 from decontext.editors import list_editors
 from decontext.errors import InputError
-from decontext.terminal import Terminal
 
 if TYPE_CHECKING:
     from decontext.editors import Editor

@@ -24,7 +24,7 @@ from decontext.cli._options import (
     read_settings,
     require_editor,
 )
-from decontext.terminal import Terminal
+from decontext.cli.terminal import Terminal
 
 
 def analyze(
@@ -62,8 +62,8 @@ def analyze(
     require_editor(editor)
     settings = read_settings(None, epsilon=epsilon, steps=steps, robust=robust, seed=seed)
     from decontext.analysis.run import analyse
-    from decontext.images import load_photo
-    from decontext.portraits import PORTRAITS
+    from decontext.photo.images import load_photo
+    from decontext.photo.portraits import PORTRAITS
 
     sources = [load_photo(photo) for photo in photos or PORTRAITS]
     chosen = open_editor(terminal, editor, weights, device, precision)

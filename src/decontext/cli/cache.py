@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from decontext.cli._options import DebugOption, JsonOption
-from decontext.embeddings import EmbeddingCache
-from decontext.terminal import Terminal
+from decontext.cli.terminal import Terminal
+from decontext.editors.weights.embeddings import EmbeddingCache
 
 
 class Action(StrEnum):

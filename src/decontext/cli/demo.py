@@ -19,7 +19,7 @@ from decontext.cli._options import (
     open_editor,
     parse_overrides,
 )
-from decontext.terminal import Terminal
+from decontext.cli.terminal import Terminal
 
 
 def demo(

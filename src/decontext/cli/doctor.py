@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decontext.cli._options import DebugOption, JsonOption
-from decontext.terminal import Terminal
+from decontext.cli.terminal import Terminal
 
 
 def doctor(as_json: JsonOption = False, debug: DebugOption = False) -> None:

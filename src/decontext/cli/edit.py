@@ -24,8 +24,8 @@ from decontext.cli._options import (
     open_editor,
     require_editor,
 )
+from decontext.cli.terminal import Terminal
 from decontext.errors import InputError
-from decontext.terminal import Terminal
 
 
 def edit(
@@ -60,8 +60,8 @@ def edit(
     require_editor(editor)
     if not instruction.strip():
         raise InputError("the instruction is empty; it must say what to edit.", "Try 'smile'.")
-    from decontext.files import check_absent
-    from decontext.images import Photo, check_output, load_photo, save_photo
+    from decontext.photo.files import check_absent
+    from decontext.photo.images import Photo, check_output, load_photo, save_photo
 
     source = load_photo(photo)
     check_output(replace(source, alpha=None), output)

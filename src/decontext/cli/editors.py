@@ -5,8 +5,8 @@ from __future__ import annotations
 from decontext.cli._options import (
     JsonOption,
 )
+from decontext.cli.terminal import Terminal
 from decontext.editors import list_editors
-from decontext.terminal import Terminal
 
 
 def editors(as_json: JsonOption = False) -> None:

@@ -22,8 +22,8 @@ from decontext.cli._options import (
     parse_overrides,
     require_editor,
 )
+from decontext.cli.terminal import Terminal
 from decontext.errors import InputError
-from decontext.terminal import Terminal
 
 
 def evaluate(

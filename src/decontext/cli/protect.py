@@ -29,7 +29,7 @@ from decontext.cli._options import (
     read_settings,
     require_editor,
 )
-from decontext.terminal import Terminal
+from decontext.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from decontext.pgd import Step
@@ -112,7 +112,7 @@ def protect(
         count_vlm_tokens=count_vlm_tokens or None,
     )
     from decontext.estimate import estimate_run
-    from decontext.images import load_photo
+    from decontext.photo.images import load_photo
     from decontext.protect import check_targets, default_output
     from decontext.protect import protect as protect_photo
 

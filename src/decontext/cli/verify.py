@@ -23,7 +23,7 @@ from decontext.cli._options import (
     open_editor,
     require_editor,
 )
-from decontext.terminal import Terminal
+from decontext.cli.terminal import Terminal
 
 
 def verify(
@@ -58,7 +58,7 @@ def verify(
     """
     terminal = Terminal(as_json=as_json, quiet=quiet)
     require_editor(editor)
-    from decontext.images import load_photo
+    from decontext.photo.images import load_photo
     from decontext.verify import read_transforms, verify_after
 
     names = ("none", *read_transforms(transforms or ""))

@@ -51,7 +51,8 @@ __all__ = [
 
 def editor_names() -> tuple[str, ...]:
     """Names of all editors, sorted; nothing is imported for it."""
-    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    # Families are folders: what several editors share is no editor.
+    modules = (module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
     named = (re.sub(r"(?<=\d)_(?=\d)", ".", name) for name in modules if not name.startswith("_"))
     return tuple(sorted(name.replace("_", "-") for name in named))
 

@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from decontext.editors import _flux_family as family
 from decontext.editors._base import Cost, EditorInfo, OnEditStep, Outlook, Prompt
-from decontext.editors._flux_diagnosis import diagnose_flux
-from decontext.editors._flux_engine import FluxEngine, Text
-from decontext.editors._flux_loading import FluxParts, open_parts
-from decontext.editors._text import ResidentText, TextEncoder
-from decontext.editors._transformer import Transformer
+from decontext.editors.flux import family
+from decontext.editors.flux.diagnosis import diagnose_flux
+from decontext.editors.flux.engine import FluxEngine, Text
+from decontext.editors.flux.loading import FluxParts, open_parts
+from decontext.editors.weights.text import ResidentText, TextEncoder
+from decontext.editors.weights.transformer import Transformer
 
 INFO = EditorInfo(
     name="flux-kontext",

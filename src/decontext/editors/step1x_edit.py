@@ -18,20 +18,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from decontext.editors import _flux_family as family
 from decontext.editors._base import Cost, EditorInfo, OnEditStep, Outlook, Prompt
-from decontext.editors._flux_diagnosis import diagnose_flux
-from decontext.editors._flux_engine import FluxEngine, Text
-from decontext.editors._loading import choose_device, choose_precision
-from decontext.editors._plan import QUANTISED
-from decontext.editors._step1x_files import AUTOENCODER, find_files
-from decontext.editors._step1x_parts import Body, Parts
-from decontext.editors._step1x_sampling import guide, schedule
-from decontext.editors._step1x_text import POSITIONS
-from decontext.editors._step1x_weights import read_layout
-from decontext.editors._transformer import LoadedTransformer
+from decontext.editors.flux import family
+from decontext.editors.flux.diagnosis import diagnose_flux
+from decontext.editors.flux.engine import FluxEngine, Text
+from decontext.editors.step1x.files import AUTOENCODER, find_files
+from decontext.editors.step1x.parts import Body, Parts
+from decontext.editors.step1x.sampling import guide, schedule
+from decontext.editors.step1x.text import POSITIONS
+from decontext.editors.step1x.weights import read_layout
+from decontext.editors.weights.loading import choose_device, choose_precision
+from decontext.editors.weights.plan import QUANTISED
+from decontext.editors.weights.transformer import LoadedTransformer
 from decontext.errors import InputError
-from decontext.resampling import resize
+from decontext.photo.resampling import resize
 
 INFO = EditorInfo(
     name="step1x-edit",
@@ -77,7 +77,7 @@ def load(
     cache: str | Path | None = None,
     stream_weights: bool = False,
 ) -> Step1XEditor:
-    """Load Step1X-Edit v1.1 from its hub ids or from a folder, see `_step1x_files`.
+    """Load Step1X-Edit v1.1 from its hub ids or from a folder, see `step1x.files`.
 
     Weights are read when they are first needed.
 

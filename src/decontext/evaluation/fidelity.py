@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from decontext.errors import InputError
-from decontext.images import levels, psnr, to_array
+from decontext.photo.images import levels, psnr, to_array
 
 PATCH = 64
 """Pixels: side of the patches of which the worst is reported."""

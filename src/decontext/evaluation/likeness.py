@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from decontext.errors import InputError
-from decontext.resampling import resize
+from decontext.photo.resampling import resize
 
 CLIP = "openai/clip-vit-base-patch32"
 CLIP_NAME, STAND_IN_NAME = "clip-i", "efficientnet-lite0"

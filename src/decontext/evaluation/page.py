@@ -21,10 +21,10 @@ from decontext.evaluation.tables import (
     prompt_table,
     transform_table,
 )
-from decontext.files import write_whole
-from decontext.images import read_pixels
+from decontext.photo.files import write_whole
+from decontext.photo.images import read_pixels
+from decontext.photo.resampling import resize
 from decontext.report import Figure, Section, build_page
-from decontext.resampling import resize
 
 PAGE = "index.html"
 SHOWN_PHOTOS = 8

@@ -18,8 +18,8 @@ from torch import Tensor
 from decontext.editors import Editor
 from decontext.errors import InputError
 from decontext.prompts import HELD_OUT
+from decontext.publishing.transforms import parse_transform
 from decontext.settings import LEVELS, ObjectiveName, ProtectSettings, RobustLevel
-from decontext.transforms import parse_transform
 
 ORIGINAL = "original"
 """In place of a protection: the photo as it was."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from decontext.errors import InputError
-from decontext.images import to_array
+from decontext.photo.images import to_array
 
 _LUMA = (0.299, 0.587, 0.114)
 

@@ -16,7 +16,7 @@ import torch
 
 from decontext.editors import Editor
 from decontext.errors import InputError
-from decontext.files import write_whole
+from decontext.photo.files import write_whole
 
 Row = dict[str, Any]
 NAME = "results.jsonl"

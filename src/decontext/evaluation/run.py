@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from decontext.editing import edit
+from decontext.edit import edit
 from decontext.editors import Editor
 from decontext.errors import AttentionError, InputError
 from decontext.evaluation import fidelity, quality
@@ -30,11 +30,11 @@ from decontext.evaluation.plan import (
 )
 from decontext.evaluation.recognisers import Description, PersonJudge
 from decontext.evaluation.results import NAME, ResultFile, Row, fingerprint
-from decontext.files import make_folder
-from decontext.images import Photo, load_photo, read_pixels, save_photo, to_array
+from decontext.photo.files import make_folder
+from decontext.photo.images import Photo, load_photo, read_pixels, save_photo, to_array
 from decontext.prompts import HELD_OUT
 from decontext.protect import protect_steps
-from decontext.transforms import parse_transform
+from decontext.publishing.transforms import parse_transform
 from decontext.verify import verify
 
 OnProgress = Callable[[int, int, str], None]

@@ -1,0 +1,1 @@
+"""What editors built on FLUX's transformer and autoencoder share. `engine` is the way in."""

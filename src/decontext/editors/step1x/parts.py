@@ -1,0 +1,122 @@
+"""The two large parts of Step1X-Edit, in memory together or in turns, and what was read already.
+
+Language model and transformer take about 16 and 25 GB in bfloat16. What the first makes of an
+instruction and a photo is small and kept, so that the second can take its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from decontext.editors._base import Prompt
+from decontext.editors.flux import family
+from decontext.editors.flux.engine import FluxEngine
+from decontext.editors.step1x.connector import Connector
+from decontext.editors.step1x.pixels import digest, to_patches
+from decontext.editors.step1x.text import Reading, TextSide
+from decontext.errors import EditorError
+
+REMEMBERED = 256
+"""Readings that are kept, some five megabytes each."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a denoising pass needs beside the text."""
+
+    engine: FluxEngine
+    connector: Connector
+
+
+@dataclass(frozen=True)
+class Look:
+    """A photo in patches for the vision tower, `rows_columns` of them each way.
+
+    `digest` is the same for the same photo; it is empty where a gradient is to be followed.
+    """
+
+    patches: Tensor
+    rows_columns: tuple[int, int]
+    digest: str
+
+
+class Parts:
+    """Loads what is needed when it is first needed.
+
+    Unless they are `together`, loading one of the two forgets the other.
+    """
+
+    def __init__(
+        self, load_body: Callable[[], Body], load_text: Callable[[], TextSide], *, together: bool
+    ) -> None:
+        self.together = together
+        self.loaded_body: Body | None = None
+        self.loaded_text: TextSide | None = None
+        self._load_body, self._load_text = load_body, load_text
+        self._readings: dict[tuple[str, str], Reading] = {}
+        self._last: tuple[Tensor, int, Look] | None = None
+
+    def with_body(self, load_body: Callable[[], Body]) -> Parts:
+        """Parts with another body, which share what was read."""
+        other = Parts(load_body, self._load_text, together=self.together)
+        other.loaded_text, other._readings = self.loaded_text, self._readings
+        return other
+
+    @property
+    def body(self) -> Body:
+        """Frozen."""
+        if self.loaded_body is None:
+            if not self.together:
+                self.loaded_text = None
+            self.loaded_body = self._load_body()
+            family.freeze((self.loaded_body.connector,))
+        return self.loaded_body
+
+    @property
+    def text(self) -> TextSide:
+        """Frozen."""
+        if self.loaded_text is None:
+            if not self.together:
+                self.loaded_body = None
+            self.loaded_text = self._load_text()
+        return self.loaded_text
+
+    def look(self, image: Tensor, bring: Callable[[Tensor], Tensor]) -> Look:
+        """The photo as the language model sees it; `bring` brings it to the working size.
+
+        The last photo is remembered, for as long as nobody changes its pixels.
+        """
+        tracked = torch.is_grad_enabled() and image.requires_grad
+        if self._last is not None and not tracked:
+            last, version, look = self._last
+            if last is image and version == image._version:
+                return look
+        patches, rows_columns = to_patches(bring(image))
+        look = Look(patches, rows_columns, "" if tracked else digest(patches))
+        if not tracked:
+            self._last = (image, image._version, look)
+        return look
+
+    def read(self, text: str, look: Look) -> Prompt:
+        """The prompt for a text, which may be empty, and a photo; read once, unless tracked."""
+        if not look.digest and not self.together:
+            raise EditorError(
+                "the gradient is to run through the language model, but there is no room for it "
+                "beside the transformer",
+                "leave out --count-vlm-tokens, or try --precision nf4 or --stream-weights",
+            )
+        key = (look.digest, text)
+        reading = self._readings.get(key)
+        if reading is None:
+            with torch.set_grad_enabled(not look.digest):
+                reading = self.text.read(text, look.patches, look.rows_columns)
+            if look.digest:
+                reading = Reading(reading.states.cpu(), reading.photo)
+                while len(self._readings) >= REMEMBERED:
+                    del self._readings[next(iter(self._readings))]
+                self._readings[key] = reading
+        return Prompt(text, {"states": reading.states}, photo=reading.photo)

@@ -1,0 +1,1 @@
+"""How the weights of large models are found, held, quantised and streamed, and what that takes."""

@@ -1,0 +1,201 @@
+"""A transformer whose blocks come from disk when a pass first needs them, and how they are held.
+
+The transformer is built on torch's meta device, without memory. Blocks up to the last wanted one
+are then filled: in the precision they are computed with, quantised, or not at all: streamed
+blocks stay where they are (the file's own memory, or pinned memory beside a GPU) and are copied to
+the device for as long as they run. What comes after the last wanted block is never read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from decontext.editors.weights.plan import QUANTISED
+from decontext.editors.weights.quantised import QuantisedLinear
+from decontext.editors.weights.shards import WeightFiles
+from decontext.errors import EditorError
+
+EMBEDDERS = ("x_embedder", "context_embedder", "time_text_embed")
+HEAD = ("norm_out", "proj_out")
+
+
+class StreamedBlock(nn.Module):
+    """A block whose weights are copied to the device each time it runs, and forgotten afterwards.
+
+    Under checkpointing it runs inside the checkpointed function, so that the backward pass fetches
+    them again: one block's weights are on the device at a time, and the gradients are exact.
+    """
+
+    def __init__(self, block: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+        super().__init__()
+        # Hidden from torch's bookkeeping: whoever moves the model leaves the stored weights alone.
+        self._hidden = (block,)
+        self._device, self._dtype = device, dtype
+
+    def forward(self, *arguments: Any, **options: Any) -> Any:
+        (block,) = self._hidden
+        weights = {name: self._fetch(tensor) for name, tensor in _tensors(block)}
+        return functional_call(block, weights, arguments, options)
+
+    def _fetch(self, stored: Tensor) -> Tensor:
+        # Packed numbers keep their type; ordinary ones get that of the computation.
+        dtype = self._dtype if _is_ordinary(stored) else stored.dtype
+        return stored.to(self._device, dtype, non_blocking=stored.is_pinned())
+
+
+class BlockLoader:
+    """Fills a transformer that was built on the meta device, part by part.
+
+    `precision` is "float32", "bfloat16" or one of the quantised ones; `dtype` is what it computes
+    with. `pin` keeps streamed weights in pinned memory.
+
+    Raises:
+        EditorError: a weight that the configuration asks for is in no file, or has another shape.
+    """
+
+    def __init__(
+        self,
+        transformer: Any,
+        files: WeightFiles,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        precision: str,
+        stream: bool,
+        pin: bool = False,
+    ) -> None:
+        self._transformer = transformer
+        self._files = files
+        self._device, self._dtype = device, dtype
+        self._precision, self._stream, self._pin = precision, stream, pin
+        self._filled: set[str] = set()
+
+    def load_blocks(self, count: int) -> None:
+        """Fill the embedders and the first `count` blocks, double ones first."""
+        names = [*EMBEDDERS, *(name for name, _ in self._blocks(count))]
+        self._files.require(self._wanted(names))
+        for name in EMBEDDERS:
+            self._fill_plain(name)
+        for name, index in self._blocks(count):
+            if name not in self._filled:
+                self._fill_block(name, index)
+                self._filled.add(name)
+
+    def load_everything(self) -> None:
+        """Fill all blocks and what comes after them, for a whole pass."""
+        self._files.require(self._wanted(HEAD))
+        config = self._transformer.config
+        self.load_blocks(config.num_layers + config.num_single_layers)
+        for name in HEAD:
+            self._fill_plain(name)
+
+    def _blocks(self, count: int) -> Iterator[tuple[str, int]]:
+        double = self._transformer.config.num_layers
+        for number in range(count):
+            if number < double:
+                yield f"transformer_blocks.{number}", number
+            else:
+                yield f"single_transformer_blocks.{number - double}", number - double
+
+    def _wanted(self, modules: Any) -> list[str]:
+        """Names of the tensors of these modules, those already filled left out."""
+        return [
+            f"{module}.{name}"
+            for module in modules
+            if module not in self._filled
+            for name, _ in _tensors(self._transformer.get_submodule(module))
+        ]
+
+    def _fill_plain(self, name: str) -> None:
+        if name in self._filled:
+            return
+        module = self._transformer.get_submodule(name)
+        _fill(module, lambda key, like: self._read(f"{name}.{key}", like, self._device))
+        self._filled.add(name)
+
+    def _fill_block(self, name: str, index: int) -> None:
+        kind, _, _ = name.partition(".")
+        blocks = getattr(self._transformer, kind)
+        block = blocks[index]
+        place = torch.device("cpu") if self._stream else self._device
+        quantised = self._precision in QUANTISED
+        keep = self._stream and not quantised
+        if quantised:
+            self._quantise(block, name, place)
+        _fill(block, lambda key, like: self._read(f"{name}.{key}", like, place, keep=keep))
+        if self._stream:
+            if self._pin:
+                _replace(block, Tensor.pin_memory)
+            blocks[index] = StreamedBlock(block, self._device, self._dtype)
+
+    def _quantise(self, block: nn.Module, prefix: str, place: torch.device) -> None:
+        """Put quantised layers in the place of the linear ones, one at a time."""
+        for path, layer in list(block.named_modules()):
+            if not isinstance(layer, nn.Linear):
+                continue
+            name = f"{prefix}.{path}"
+            weight = self._read(f"{name}.weight", layer.weight, self._device)
+            bias = None
+            if layer.bias is not None:
+                bias = self._read(f"{name}.bias", layer.bias, place)
+            packed = QuantisedLinear(weight, bias, precision=self._precision, dtype=self._dtype).to(
+                place
+            )
+            parent, _, leaf = path.rpartition(".")
+            block.get_submodule(parent)._modules[leaf] = packed
+
+    def _read(self, name: str, like: Tensor, place: torch.device, *, keep: bool = False) -> Tensor:
+        """One weight, checked and brought where it is to be; `keep` leaves it as it is stored."""
+        stored = self._files.read(name)
+        if stored.shape != like.shape:
+            raise EditorError(
+                f"the weight {name} is {tuple(stored.shape)}; the configuration says "
+                f"{tuple(like.shape)}",
+                "use weights and configuration of the same model",
+            )
+        if keep and _is_ordinary(stored):
+            return stored
+        # A copy: the file may be replaced while the editor is in use.
+        return stored.to(place, self._dtype, copy=True)
+
+
+def build_empty(kind: Callable[[], Any]) -> Any:
+    """A model without memory, on torch's meta device, frozen."""
+    with torch.device("meta"):
+        model = kind()
+    return model.requires_grad_(False).eval()
+
+
+def _fill(module: nn.Module, read: Callable[[str, Tensor], Tensor]) -> None:
+    """Give every tensor that is still without memory its own."""
+    for name, tensor in list(_tensors(module)):
+        if tensor.is_meta:
+            _set(module, name, read(name, tensor))
+
+
+def _replace(module: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
+    for name, tensor in list(_tensors(module)):
+        _set(module, name, change(tensor))
+
+
+def _set(module: nn.Module, name: str, tensor: Tensor) -> None:
+    path, _, leaf = name.rpartition(".")
+    owner = module.get_submodule(path)
+    if leaf in owner._parameters:
+        owner._parameters[leaf] = nn.Parameter(tensor, requires_grad=False)
+    else:
+        owner._buffers[leaf] = tensor
+
+
+def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from module.named_parameters()
+    yield from module.named_buffers()
+
+
+def _is_ordinary(tensor: Tensor) -> bool:
+    return tensor.dtype in (torch.float32, torch.float16, torch.bfloat16)

@@ -1,0 +1,224 @@
+"""Both text encoders of FLUX: loaded when an instruction is new, and forgotten again if large.
+
+Encoded instructions are kept in memory and, for editors that say so, on disk. The encoders run
+through the ordinary pipeline's own code.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from decontext.editors.weights.embeddings import EmbeddingCache, Key
+from decontext.editors.weights.sources import Source
+from decontext.machine import free_memory
+
+PARTS = ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2")
+RESIDENT_BELOW = 1024**3
+"""Text encoders whose files take less than this stay in memory."""
+
+LONGEST = 512
+"""Text tokens of an ordinary edit."""
+
+SAMPLES, SAMPLE_BYTES = 16, 65_536
+logger = logging.getLogger("decontext")
+
+
+class TextEncoder:
+    """Instructions to embeddings, padded to `length` tokens.
+
+    `load(part, dtype)` loads one of `PARTS`. `cache` keeps what was encoded beyond this process.
+    Large encoders run in bfloat16, as in anyone's edit, small ones in float32.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[str, torch.dtype], Any],
+        source: Source,
+        *,
+        device: torch.device,
+        length: int,
+        cache: EmbeddingCache | None,
+    ) -> None:
+        self._load, self._source = load, source
+        self.length = length
+        self._device, self._cache = device, cache
+        self._is_small = total_bytes(source) < RESIDENT_BELOW
+        self._dtype = torch.float32 if self._is_small else torch.bfloat16
+        self._known: dict[str, dict[str, Tensor]] = {}
+        self._pipeline: Any = self._load_pipeline() if self._is_small else None
+        self._fingerprint = ""
+
+    def encode(self, text: str) -> dict[str, Tensor]:
+        """`embeddings` `(1, tokens, width)` and `pooled` `(1, width)`, on the CPU."""
+        self.prepare([text])
+        return self._known[text]
+
+    def prepare(self, texts: Iterable[str]) -> None:
+        """Encode what is new; large encoders are forgotten afterwards. Raises: EditorError."""
+        absent = [text for text in dict.fromkeys(texts) if not self._recall(text)]
+        if not absent:
+            return
+        logger.info("encoding %d instructions", len(absent))
+        pipeline = self._pipeline or self._load_pipeline()
+        for text in absent:
+            self._known[text] = _encode(pipeline, text, self.length, self._dtype)
+            if self._cache is not None:
+                self._cache.write(self._key(text), self._known[text])
+        self._pipeline = pipeline if self._is_small else None
+        if self._pipeline is None:
+            del pipeline
+            gc.collect()  # modules and their parents refer to each other
+
+    def is_known(self, texts: Iterable[str]) -> bool:
+        """Whether no text encoder is needed for these."""
+        return all(self._recall(text) for text in texts)
+
+    def _recall(self, text: str) -> bool:
+        if text not in self._known and self._cache is not None:
+            found: Any = self._cache.read(self._key(text))
+            if found is not None and set(found) == {"embeddings", "pooled"}:
+                self._known[text] = found
+        return text in self._known
+
+    def _key(self, text: str) -> Key:
+        if not self._fingerprint:
+            self._fingerprint = fingerprint(self._source)
+        dtype = str(self._dtype).removeprefix("torch.")
+        return Key(self._fingerprint, dtype, self.length, text)
+
+    def _load_pipeline(self) -> Any:
+        """The ordinary pipeline with its text encoders only, where there is room for them."""
+        import diffusers
+
+        self._source.require(_files(self._source, (".safetensors",)))
+        parts = {part: self._load(part, self._dtype) for part in PARTS}
+        flux: Any = diffusers.FluxKontextPipeline
+        pipeline = flux(**parts, scheduler=None, vae=None, transformer=None)
+        models = (parts["text_encoder"], parts["text_encoder_2"])
+        size = sum(w.nbytes for model in models for w in model.parameters())
+        for model in models:
+            model.requires_grad_(False).eval()
+        return pipeline.to(self._device if size < 0.9 * free_memory(self._device) else "cpu")
+
+
+class ResidentText:
+    """The same for a pipeline that holds its text encoders already."""
+
+    def __init__(self, pipeline: Any) -> None:
+        self._pipeline = pipeline
+        tokenizer = pipeline.tokenizer_2  # some pipelines are given embeddings and have none
+        self.length = text_length(tokenizer.model_max_length if tokenizer else LONGEST)
+        self._known: dict[str, dict[str, Tensor]] = {}
+
+    def encode(self, text: str) -> dict[str, Tensor]:
+        if text not in self._known:
+            self._known[text] = _encode(self._pipeline, text, self.length, torch.float32)
+        return self._known[text]
+
+    def prepare(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.encode(text)
+
+
+def text_length(longest: int) -> int:
+    """Number of text tokens of a pass: always padded to the same, as in an ordinary edit."""
+    return min(LONGEST, int(longest))
+
+
+def total_bytes(source: Source) -> int:
+    """What the text encoders' files take, also of those that are not downloaded yet."""
+    total = 0
+    for part in PARTS:
+        folder = source.folder / part
+        total += sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+        for index in folder.glob("*.safetensors.index.json"):
+            total = max(total, int(_read_json(index).get("metadata", {}).get("total_size", 0)))
+    return total
+
+
+def fingerprint(source: Source) -> str:
+    """Names the text encoders and tokenizers: by their revision, or by their files' content.
+
+    Small files are read whole, weights in samples: another model differs everywhere.
+    """
+    import transformers
+
+    digest = hashlib.sha256(transformers.__version__.encode())
+    if source.revision:
+        digest.update(f"{source.name}@{source.revision}".encode())
+        return digest.hexdigest()[:32]
+    for name in _files(source, (".safetensors", ".json", ".txt", ".model")):
+        path = source.folder / name
+        digest.update(name.encode())
+        if path.is_file():
+            digest.update(_sample(path))
+    return digest.hexdigest()[:32]
+
+
+def _files(source: Source, endings: tuple[str, ...]) -> list[str]:
+    """Files of the text parts, relative to the source; of weights those that an index names."""
+    names = set()
+    for part in PARTS:
+        folder = source.folder / part
+        found = {path.name for path in folder.glob("*") if path.name.endswith(endings)}
+        for index in folder.glob("model.safetensors.index.json"):
+            if ".safetensors" in endings:
+                found |= set(_read_json(index).get("weight_map", {}).values())
+        if part.startswith("text") and not found and ".safetensors" in endings:
+            found = {"model.safetensors"}
+        names |= {f"{part}/{name}" for name in found}
+    return sorted(names)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, empty where it cannot be read: who loads the part says what is wrong."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _sample(path: Path) -> bytes:
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        if size <= SAMPLES * SAMPLE_BYTES:
+            digest.update(file.read())
+        else:
+            for number in range(SAMPLES):
+                file.seek(number * (size - SAMPLE_BYTES) // (SAMPLES - 1))
+                digest.update(file.read(SAMPLE_BYTES))
+    return digest.digest()
+
+
+@torch.no_grad()
+def _encode(pipeline: Any, text: str, length: int, dtype: torch.dtype) -> dict[str, Tensor]:
+    with _quiet_about_length():
+        embeddings, pooled, _ = pipeline.encode_prompt(
+            prompt=text, prompt_2=None, max_sequence_length=length
+        )
+    tensors = {"embeddings": embeddings, "pooled": pooled}
+    return {name: tensor.to("cpu", dtype).contiguous() for name, tensor in tensors.items()}
+
+
+@contextmanager
+def _quiet_about_length() -> Iterator[None]:
+    """Keep the pipeline's remark about cut instructions off the screen: it comes at every pass."""
+    remarks = logging.getLogger("diffusers.pipelines.flux.pipeline_flux_kontext")
+    level = remarks.level
+    remarks.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        remarks.setLevel(level)

@@ -1,0 +1,238 @@
+"""FLUX's transformer as an editor uses it: planned first, filled as far as a pass needs it.
+
+Between the files of the weights and the one forward pass of the editor: chooses precision,
+streaming and checkpointing for what is asked, says so, and loads the blocks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from decontext.editors.flux.family import prepare_transformer
+from decontext.editors.weights.blocks import BlockLoader, build_empty
+from decontext.editors.weights.plan import (
+    QUANTISED,
+    Demand,
+    Dimensions,
+    Plan,
+    choose_plan,
+    number_bytes,
+    require_fit,
+)
+from decontext.editors.weights.shards import WeightFiles
+from decontext.errors import EditorError, InputError
+from decontext.machine import describe_bytes, free_memory
+
+logger = logging.getLogger("decontext")
+DTYPES = {4: torch.float32, 2: torch.bfloat16}
+
+
+class Transformer:
+    """A transformer in memory. `LoadedTransformer` is one that comes from files.
+
+    Attributes:
+        model: diffusers' `FluxTransformer2DModel`.
+        device: where it computes.
+        rotary: its rotary tables, kept for each size.
+    """
+
+    plan: Plan | None = None
+
+    def __init__(self, model: Any, *, checkpointing: bool | None = None) -> None:
+        _refuse_offloading(model)
+        self.model = model
+        self.device: torch.device = model.device
+        self.dimensions = Dimensions.from_config(model.config)
+        self.rotary = RotaryTables(model.pos_embed)
+        model.pos_embed = self.rotary
+        self.checkpointing = prepare_transformer(model, checkpointing)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes with."""
+        dtype: torch.dtype = self.model.dtype
+        return dtype
+
+    def settle(self, demand: Demand) -> None:
+        """Choose how to load, where that is still open. Raises: EditorError."""
+
+    def load_blocks(self, count: int) -> None:
+        """Have the first `count` blocks ready. Raises: EditorError."""
+
+    def load_everything(self) -> None:
+        """Have everything ready for a whole pass. Raises: EditorError."""
+
+    def describe(self) -> str:
+        """How it is held, in words."""
+        return str(self.dtype).removeprefix("torch.")
+
+    def for_measuring(self) -> Transformer:
+        """One in the best precision that fits; itself where that is it."""
+        return self
+
+
+class LoadedTransformer(Transformer):
+    """A transformer whose weights are read from files once it is known what is needed of them.
+
+    `precision` is one of `WEIGHT_BYTES`, or "auto"; `stream` copies blocks to the device one by
+    one; `reason` is said where the user has not chosen. `config` is that of diffusers'
+    `FluxTransformer2DModel`.
+
+    Raises:
+        EditorError: weights that the configuration asks for are in no file.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        files: WeightFiles,
+        *,
+        editor: str,
+        device: torch.device,
+        precision: str,
+        stream: bool,
+        reason: str = "",
+    ) -> None:
+        super().__init__(build_flux(config), checkpointing=False)
+        self.device = device
+        self._config, self._files, self._editor = config, files, editor
+        self._precision, self._stream, self._reason = precision, stream, reason
+        self._loader: BlockLoader | None = None
+        files.check_files()
+        absent = sorted(set(self.model.state_dict()) - files.names())
+        if absent:
+            raise EditorError(
+                f"{editor}: the part 'transformer' of {files.folder} is damaged or incomplete "
+                f"({len(absent)} weights, the first {absent[0]})",
+                "copy or download the folder again",
+            )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        gpu = self.device.type == "cuda"
+        precision = self.plan.precision if self.plan else "float32"
+        return DTYPES[number_bytes(precision, gpu=gpu)]
+
+    def propose(self, demand: Demand) -> Plan:
+        """The plan for a demand, without loading anything. Raises: EditorError."""
+        if self.plan is not None:
+            fixed, stream, free = self.plan.precision, self.plan.streamed, self.plan.free
+        else:
+            fixed, stream = self._precision, self._stream
+            free = free_memory(self.device)
+        try:
+            plan = choose_plan(self.dimensions, demand, precision=fixed, stream=stream, free=free)
+        except EditorError as error:
+            raise EditorError(f"{self._editor}: {error.message}", error.hint) from None
+        reason = self.plan.reason if self.plan is not None else self._reason
+        return replace(plan, reason=reason or plan.reason)
+
+    def settle(self, demand: Demand) -> None:
+        if self.plan is not None:
+            return
+        plan = self.propose(demand)
+        gpu = self.device.type == "cuda"
+        require_fit(plan, self._editor, gpu=gpu)
+        if not plan.fits:
+            logger.warning(
+                "%s may not fit: %s is needed, %s is free",
+                self._editor, describe_bytes(plan.total), describe_bytes(plan.free),
+            )  # fmt: skip
+        self.plan = plan
+        logger.info("%s: %s", self._editor, plan.describe())
+        self.checkpointing = prepare_transformer(self.model, plan.checkpointing)
+        self._loader = BlockLoader(
+            self.model,
+            self._files,
+            device=self.device,
+            dtype=self.dtype,
+            precision=plan.precision,
+            stream=plan.streamed,
+            pin=gpu and plan.streamed and self._has_room_to_pin(demand),
+        )
+
+    def load_blocks(self, count: int) -> None:
+        self._ready().load_blocks(count)
+
+    def load_everything(self) -> None:
+        self._ready().load_everything()
+
+    def describe(self) -> str:
+        name = self.plan.precision if self.plan else self._precision
+        return f"{name}, streamed" if self.plan and self.plan.streamed else name
+
+    def for_measuring(self) -> Transformer:
+        """Beside the quantised one, which stays: streamed, it takes one block more."""
+        if self.plan is None or self.plan.precision not in QUANTISED:
+            return self
+        precision = "bfloat16" if self.device.type == "cuda" else "float32"
+        return LoadedTransformer(
+            self._config,
+            self._files,
+            editor=self._editor,
+            device=self.device,
+            precision=precision,
+            stream=True,
+            reason="to measure with",
+        )
+
+    def _ready(self) -> BlockLoader:
+        if self._loader is None:
+            raise EditorError(f"{self._editor}: how to load it was not settled")
+        return self._loader
+
+    def _has_room_to_pin(self, demand: Demand) -> bool:
+        stored = 2 * self.dimensions.block_parameters(demand.blocks)
+        return 1.3 * stored < free_memory(torch.device("cpu"))
+
+
+def _refuse_offloading(model: Any) -> None:
+    """Raises: InputError, the weights come and go in a way that corrupts gradients."""
+    for module in model.modules():
+        if hasattr(module, "_hf_hook") or hasattr(module, "_diffusers_hook"):
+            raise InputError(
+                "this transformer's weights are offloaded (model, group or sequential offload), "
+                "which corrupts gradients or keeps every block loaded",
+                "load the editor with stream_weights=True instead (--stream-weights)",
+            )
+
+
+def build_flux(config: Mapping[str, Any]) -> Any:
+    """diffusers' transformer for a configuration, without memory. Raises: EditorError."""
+    import diffusers
+
+    kind: Any = diffusers.FluxTransformer2DModel
+    try:
+        return build_empty(lambda: kind.from_config(config))
+    except (TypeError, ValueError, KeyError) as error:
+        raise EditorError(
+            f"the part 'transformer' of these weights has a configuration that cannot be used "
+            f"({error})",
+            "copy or download the folder again",
+        ) from error
+
+
+class RotaryTables(nn.Module):
+    """The rotary tables of a size, computed once: a pass names its size in `size`.
+
+    Without a name they are computed as ever.
+    """
+
+    def __init__(self, compute: Any) -> None:
+        super().__init__()
+        self._compute = compute
+        self._tables: dict[Any, Any] = {}
+        self.size: Any = None
+
+    def forward(self, ids: Tensor) -> Any:
+        if self.size is None:
+            return self._compute(ids)
+        if self.size not in self._tables:
+            self._tables[self.size] = self._compute(ids)
+        return self._tables[self.size]

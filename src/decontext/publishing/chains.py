@@ -1,0 +1,96 @@
+"""What a photo goes through when it is published: the chains that a step of the optimiser sees.
+
+Between the named transforms and `protect` on the way of the data. `draw_chain` draws one at a
+level of `--robust`, `fixed_chains` are those by which iterates are compared.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from decontext.publishing.jpeg import EXACT_UP_TO
+from decontext.publishing.transforms import Part, Transform, chain, parse_transform
+from decontext.settings import RobustLevel
+
+SITE_SIDES = (1080, 2048)
+"""Longest side in pixels to which sites reduce large photos, smallest and largest."""
+
+
+def draw_chain(level: RobustLevel, size: tuple[int, int], generator: torch.Generator) -> Transform:
+    """What the optimiser sees a photo of `size` (width, height) through in one step.
+
+    - `off`: nothing. - `jpeg`: nothing or, three times in four, JPEG of quality 50 to 95.
+    - `web`: with equal odds nothing; JPEG 60 to 95; reduced to 0.5 to 1, then JPEG; JPEG, then
+      reduced; each with even odds after cutting off up to 2 percent, which also shifts it.
+    - `strong`: as `web` with JPEG from 30, reduced down to 0.35, up to 8 percent cut off; with
+      even odds mirrored, and one time in three each blurred (0.3 to 1.5 pixels) and with noise
+      (0.01 to 0.05 of the range).
+
+    Photos of more than 4 megapixels are seen as they are every other time, and the reduction
+    is the usual one of sites, to a longest side of 1080 to 2048 pixels: both bound the cost.
+    """
+    if level == "off":
+        return Transform("none", ())
+    large = size[0] * size[1] > EXACT_UP_TO
+    if large and _draw(generator) < 1 / 3:
+        return Transform("none", ())
+    choice = int(4 * _draw(generator))
+    if level == "jpeg":
+        return chain(_draw_jpeg(50, generator)) if choice else Transform("none", ())
+    lowest, reduced, cut = (60, 0.5, 2.0) if level == "web" else (30, 0.35, 8.0)
+    jpeg = _draw_jpeg(lowest, generator)
+    small = ("small", _draw_factor(reduced, size, generator))
+    chains: tuple[tuple[Part, ...], ...] = ((), (jpeg,), (small, jpeg), (jpeg, small))
+    parts = chains[choice]
+    if _draw(generator) < 0.5:
+        parts = (("crop", round(_draw(generator, 0, cut), 2)), *parts)
+    if level == "strong":
+        parts = (*parts, *_draw_extras(generator))
+    return chain(*parts)
+
+
+def fixed_chains(level: RobustLevel, size: tuple[int, int]) -> tuple[Transform, ...]:
+    """Four chains in the middle of what `draw_chain` draws, by which iterates are compared."""
+    small = _site_factor(size, sum(SITE_SIDES) / 2) if _is_large(size) else 0.7
+    names = {
+        "off": ("none", "none", "none", "none"),
+        "jpeg": ("none", "jpeg-90", "jpeg-75", "jpeg-60"),
+        "web": ("none", "jpeg-75", f"small-{small:.4f}+jpeg-80", f"jpeg-75+small-{small:.4f}"),
+        "strong": ("none", "jpeg-50+flip", f"small-{small:.4f}+jpeg-65", "crop-4+blur-0.8"),
+    }
+    return tuple(parse_transform(name) for name in names[level])
+
+
+def _draw(generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> float:
+    share = torch.rand((), dtype=torch.float64, generator=generator, device=generator.device)
+    return low + (high - low) * float(share)
+
+
+def _draw_jpeg(lowest: int, generator: torch.Generator) -> Part:
+    return "jpeg", float(int(_draw(generator, lowest, 96)))
+
+
+def _draw_factor(lowest: float, size: tuple[int, int], generator: torch.Generator) -> float:
+    if _is_large(size):
+        return round(_site_factor(size, _draw(generator, *SITE_SIDES)), 4)
+    return round(_draw(generator, lowest, 1.0), 3)
+
+
+def _draw_extras(generator: torch.Generator) -> list[Part]:
+    """What only the level `strong` adds, after everything else."""
+    extras: list[Part] = []
+    if _draw(generator) < 0.5:
+        extras.append(("flip", None))
+    if _draw(generator) < 1 / 3:
+        extras.append(("blur", round(_draw(generator, 0.3, 1.5), 2)))
+    if _draw(generator) < 1 / 3:
+        extras.append(("noise", round(_draw(generator, 0.01, 0.05), 3)))
+    return extras
+
+
+def _is_large(size: tuple[int, int]) -> bool:
+    return size[0] * size[1] > EXACT_UP_TO
+
+
+def _site_factor(size: tuple[int, int], side: float) -> float:
+    return min(1.0, side / max(size))

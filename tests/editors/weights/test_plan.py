@@ -1,0 +1,186 @@
+"""What FLUX's weights and passes take: the arithmetic against the models themselves."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from decontext.attention import resolve_blocks
+from decontext.editors.weights.plan import (
+    ENCODER_BYTES_PER_PIXEL,
+    ENCODER_FLOP_PER_PIXEL,
+    SAVED_PER_TOKEN,
+    WEIGHT_BYTES,
+    Demand,
+    Dimensions,
+    choose_plan,
+    pass_flop,
+    step_flop,
+    weight_bytes,
+)
+from decontext.editors.weights.transformer import build_flux
+from decontext.errors import EditorError
+
+FLUX = Dimensions.from_config({"guidance_embeds": True})
+GIB = 1024**3
+
+
+def demand(blocks: str = "single:0-25", side: int = 1024, *, gpu: bool = True) -> Demand:
+    numbers = resolve_blocks(blocks, 19, 38)
+    return Demand(max(numbers) + 1, len(numbers), ((side, side),), gpu)
+
+
+@pytest.fixture(scope="module")
+def flux():
+    """The published configuration on the meta device."""
+    return build_flux({"guidance_embeds": True})
+
+
+@pytest.mark.parametrize(
+    ("blocks", "billions"), [("all", 11.9), ("single:0-25", 10.2), ("double:0", 0.4)]
+)
+def test_parameters_of_each_block_choice_are_those_of_the_model(flux, blocks, billions) -> None:
+    count = max(resolve_blocks(blocks, 19, 38)) + 1
+    double, single = min(count, 19), max(count - 19, 0)
+    modules = [flux.x_embedder, flux.context_embedder, flux.time_text_embed]
+    modules += [*flux.transformer_blocks[:double], *flux.single_transformer_blocks[:single]]
+    counted = sum(weight.numel() for module in modules for weight in module.parameters())
+    assert FLUX.parameters(count) == counted
+    assert round(counted / 1e9, 1) == billions
+
+
+def test_whole_model_has_as_many_parameters_as_published(flux) -> None:
+    counted = sum(weight.numel() for weight in flux.parameters())
+    assert FLUX.parameters() == counted == 11_901_408_320
+
+
+def count_saved(run, *, ignore) -> int:
+    """Bytes kept for the backward pass, parameters and matrices of queries by keys left out."""
+    kept: dict[int, int] = {}
+    alive = []
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        alive.append(storage)
+        if not ignore(tensor):
+            kept[id(storage)] = storage.nbytes()
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        run()
+    return sum(kept.values())
+
+
+@pytest.mark.parametrize("kind", ["transformer_blocks", "single_transformer_blocks"])
+def test_what_a_block_keeps_is_counted(flux, kind) -> None:
+    tokens, width = 512 + 2 * 1024, 3072
+    options = {"dtype": torch.bfloat16, "device": "meta"}
+    block = torch.nn.Module.to(getattr(flux, kind)[0], torch.bfloat16)
+    weights = {id(weight.untyped_storage()) for weight in block.parameters()}
+    with torch.device("meta"):
+        rotary = (torch.empty(tokens, 128), torch.empty(tokens, 128))
+    states = torch.empty(1, tokens - 512, width, **options, requires_grad=True)
+    text = torch.empty(1, 512, width, **options, requires_grad=True)
+    kept = count_saved(
+        lambda: block(states, text, torch.empty(1, width, **options), rotary),
+        # torch's plain attention, which is all that meta has, keeps the matrix; others do not.
+        ignore=lambda t: id(t.untyped_storage()) in weights or t.shape[-2:] == (tokens, tokens),
+    )
+    assert 0.85 * SAVED_PER_TOKEN < kept / (2 * width * tokens) < SAVED_PER_TOKEN
+
+
+def test_work_of_a_pass_is_counted(flux) -> None:
+    """Two blocks of each kind, against torch's own counter."""
+    tokens, pixels = 512 + 2 * 1024, 512 * 512
+    short = build_flux({"guidance_embeds": True, "num_layers": 2, "num_single_layers": 2})
+    with FlopCounterMode(display=False) as counter, torch.device("meta"):
+        short(
+            hidden_states=torch.empty(1, tokens - 512, 64),
+            encoder_hidden_states=torch.empty(1, 512, 4096),
+            pooled_projections=torch.empty(1, 768),
+            timestep=torch.empty(1),
+            guidance=torch.empty(1),
+            img_ids=torch.empty(tokens - 512, 3),
+            txt_ids=torch.empty(512, 3),
+        )
+    ours = pass_flop(FLUX, Demand(4, 0, ((512, 512),), gpu=True), pixels)
+    assert ours - ENCODER_FLOP_PER_PIXEL * pixels == pytest.approx(
+        counter.get_total_flops(), rel=0.03
+    )
+    paper = demand(side=512)
+    assert step_flop(FLUX, paper, checkpointing=True) == pytest.approx(95e12, rel=0.05)
+
+
+def test_autoencoder_is_counted() -> None:
+    from diffusers.models.autoencoders.vae import Encoder
+
+    options = {"dtype": torch.bfloat16, "device": "meta"}
+    with torch.device("meta"):
+        encoder = Encoder(
+            out_channels=16,
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            block_out_channels=(128, 256, 512, 512),
+            layers_per_block=2,
+        )
+    encoder = encoder.to(torch.bfloat16).requires_grad_(False)
+    pixels = torch.empty(1, 3, 512, 512, **options, requires_grad=True)
+    with FlopCounterMode(display=False) as counter:
+        encoder(pixels)
+    assert counter.get_total_flops() / 512**2 == pytest.approx(ENCODER_FLOP_PER_PIXEL, rel=0.1)
+    # Block by block: inputs of all blocks, and what the largest keeps while it is run again.
+    weights = {id(weight.untyped_storage()) for weight in encoder.parameters()}
+    inside = encoder.conv_in(pixels)
+    inputs, largest = 0, 0
+    for block in (*encoder.down_blocks, encoder.mid_block):
+        inputs += inside.nbytes
+        found = []
+        inside = inside.detach().requires_grad_()
+        kept = count_saved(
+            lambda block=block, inside=inside, found=found: found.append(block(inside)),
+            ignore=lambda t: id(t.untyped_storage()) in weights,
+        )
+        largest, inside = max(largest, kept), found[0]
+    assert (inputs + largest) / 512**2 == pytest.approx(ENCODER_BYTES_PER_PIXEL[2], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("free", "precision", "streamed"),
+    [(40, "bfloat16", False), (24, "int8", False), (16, "int8", False), (12, "nf4", False),
+     (8, "bfloat16", True)],
+)  # fmt: skip
+def test_auto_takes_what_fits_on_a_card(free: int, precision: str, streamed: bool) -> None:
+    plan = choose_plan(FLUX, demand(), precision="auto", stream=False, free=int(0.95 * free * GIB))
+    assert (plan.precision, plan.streamed) == (precision, streamed)
+    assert plan.checkpointing and plan.fits
+    assert ("bfloat16 would need" in plan.reason) == (free < 40)
+
+
+def test_checkpointing_is_left_out_where_there_is_room() -> None:
+    plan = choose_plan(FLUX, demand(side=512), precision="auto", stream=False, free=80 * GIB)
+    assert not plan.checkpointing and plan.precision == "bfloat16"
+
+
+def test_nothing_that_fits_is_an_error_that_says_what_would() -> None:
+    with pytest.raises(EditorError) as error:
+        choose_plan(FLUX, demand(), precision="auto", stream=False, free=3 * GIB)
+    assert "of GPU memory are needed with --precision bfloat16 --stream-weights" in str(error.value)
+    assert "--working-size 512, fewer --blocks" in error.value.hint
+
+
+def test_cpu_prefers_full_precision() -> None:
+    wanted = demand(side=512, gpu=False)
+    names = [
+        choose_plan(FLUX, wanted, precision="auto", stream=False, free=free * GIB).precision
+        for free in (80, 32, 20)
+    ]
+    assert names == ["float32", "bfloat16", "int8"]
+
+
+@pytest.mark.parametrize("precision", WEIGHT_BYTES)
+def test_streamed_weights_take_a_block(precision: str) -> None:
+    whole, streamed = (
+        weight_bytes(FLUX, 45, precision, streamed=streamed, gpu=True) for streamed in (False, True)
+    )
+    assert streamed < 0.2 * whole
