@@ -1,0 +1,130 @@
+"""What a run says of itself: JSON beside the photo, with which the run can be repeated.
+
+No sentence here promises anything: a report says against which editor, how strongly, and what was
+measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from decontext.editors import EditorInfo
+from decontext.errors import InputError
+from decontext.photo.files import write_whole
+from decontext.settings import ProtectSettings, describe_epsilon
+from decontext.verify import Verification
+
+FORMAT = "decontext-report-1"
+PACKAGES = ("torch", "diffusers", "transformers", "pillow", "safetensors")
+DISCLAIMER = (
+    "Measured against this editor only: protection does not carry over to another editor or "
+    "version without being measured there, and what happens to the photo later (JPEG, resizing, "
+    "cropping, filters) was not measured."
+)
+DEMONSTRATION = (
+    "kontext-mini is a demonstration editor: this photo is protected against no other editor."
+)
+
+
+def build_report(
+    *,
+    original: Path,
+    protected: Path,
+    name: str,
+    editor: EditorInfo,
+    device: str,
+    precision: str = "",
+    settings: ProtectSettings,
+    verification: Verification,
+    psnr: float,
+    seconds: float,
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Everything about a run as plain values; `settings_from_report` reads the settings back.
+
+    `precision` says how the editor's weights were held. `protected` is the file as it lies now,
+    `name` the one it gets.
+    """
+    return {
+        "format": FORMAT,
+        "statement": f"{DEMONSTRATION} {DISCLAIMER}" if editor.demonstration else DISCLAIMER,
+        "editor": {
+            "name": editor.name,
+            "weights": editor.weights,
+            "demonstration": editor.demonstration,
+        },
+        "machine": {
+            "device": device,
+            "threads": torch.get_num_threads(),
+            "precision": precision,
+        },
+        "settings": settings.to_dict(),
+        "epsilon": describe_epsilon(settings.epsilon),
+        "verification": verification.to_dict(),
+        "psnr_db": psnr,
+        "seconds": seconds,
+        "notes": list(notes),
+        "files": {
+            "original": {"name": original.name, "sha256": sha256(original)},
+            "protected": {"name": name, "sha256": sha256(protected)},
+        },
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def report_path(output: Path) -> Path:
+    """Where the report of a saved photo lies: `photo.protected.png.json`."""
+    return output.with_name(output.name + ".json")
+
+
+def write_report(report: Mapping[str, Any], path: Path) -> None:
+    """Write a report as JSON, whole or not at all. Raises: InputError."""
+    write_whole((json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode(), path)
+
+
+def settings_from_report(path: str | Path) -> ProtectSettings:
+    """The settings that a report was written with.
+
+    Raises:
+        InputError: there is no such file, or it is no report of decontext.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"the report {path} cannot be read ({error.strerror}).") from None
+    except ValueError:
+        content = None
+    is_report = isinstance(content, dict) and content.get("format") == FORMAT
+    if not is_report or not isinstance(content.get("settings"), dict):
+        raise InputError(
+            f"{path} is no report of decontext.", "Give the report of a protected photo."
+        )
+    return ProtectSettings.from_dict(content["settings"])
+
+
+def sha256(path: Path) -> str | None:
+    """SHA-256 of a file's bytes, in hexadecimal; None where the file is gone."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _versions() -> dict[str, str]:
+    from decontext import __version__
+
+    found = {"decontext": __version__}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
