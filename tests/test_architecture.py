@@ -27,7 +27,6 @@ WAY_OF_THE_DATA = (
     "publishing",
     "attention",
     "editors",
-    "intervention",
     "edit",
     "objectives",
     "pgd",

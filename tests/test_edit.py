@@ -12,8 +12,9 @@ from torch.nn import functional
 
 import decontext
 from decontext.attention import SequenceLayout
+from decontext.attention.cut import without_context
+from decontext.edit import cut_context, find_layout
 from decontext.errors import AttentionError, InputError
-from decontext.intervention import _without_context, cut_context, find_layout
 
 LAYOUT = SequenceLayout(text=3, target=5, context=4)
 TOKENS = LAYOUT.key_length
@@ -45,7 +46,7 @@ def test_cut_call_equals_one_with_an_explicit_mask(kind: str) -> None:
         closed = closed + extra
     expected = functional.scaled_dot_product_attention(query, key, value, attn_mask=closed)
     call = {"query": query, "key": key, "value": value, "attn_mask": mask}
-    torch.testing.assert_close(_without_context(call, LAYOUT), expected)
+    torch.testing.assert_close(without_context(call, LAYOUT), expected)
 
 
 def test_layout_is_that_of_the_editors_own_pass(editor: Any) -> None:
@@ -82,7 +83,7 @@ def test_only_the_chosen_blocks_of_every_step_are_cut(
 ) -> None:
     calls: list[int] = []
     monkeypatch.setattr(
-        "decontext.intervention._without_context",
+        "decontext.attention.cut.without_context",
         lambda call, layout: (
             calls.append(layout.context) or functional.scaled_dot_product_attention(**call)
         ),

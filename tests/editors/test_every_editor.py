@@ -12,9 +12,9 @@ from tiny_step1x import save_tiny_step1x
 from torch import Tensor
 
 from decontext.analysis.measure import map_proportions, time_gradients
+from decontext.edit import edit_without_context
 from decontext.editors import load_editor
 from decontext.editors._base import Editor
-from decontext.intervention import edit_without_context
 from decontext.objectives import build_objective
 from decontext.objectives.sensitivity import weigh_blocks
 from decontext.photo.images import Photo, levels

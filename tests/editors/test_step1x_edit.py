@@ -27,6 +27,7 @@ from tiny_step1x import (
 )
 
 from decontext.attention import resolve_blocks
+from decontext.edit import edit_without_context, find_layout
 from decontext.editors import load_editor
 from decontext.editors.flux.family import prepare_transformer
 from decontext.editors.step1x.pixels import GRID, fit, to_patches
@@ -36,7 +37,6 @@ from decontext.editors.step1x.weights import build_autoencoder, read_layout
 from decontext.editors.step1x_edit import V1_0, V1_1, Step1XEditor
 from decontext.editors.weights.transformer import build_flux
 from decontext.errors import EditorError, InputError
-from decontext.intervention import edit_without_context, find_layout
 from decontext.objectives import context_proportion
 
 NAMES = {"step1x-edit": V1_1, "step1x-edit-v1.0": V1_0}

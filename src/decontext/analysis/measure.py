@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from decontext.edit import edit_without_context
 from decontext.editors import Editor
-from decontext.intervention import edit_without_context
 
 PROMPT = "a photo of this person"
 MAP_SIGMAS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)

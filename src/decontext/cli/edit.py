@@ -71,7 +71,7 @@ def edit(
     )
     hidden: AbstractContextManager[None] = nullcontext()
     if cut_context is not None:
-        from decontext.intervention import cut_context as cut
+        from decontext.edit import cut_context as cut
 
         hidden = cut(chosen, source.pixels, blocks=cut_context)
     with terminal.progress("editing") as draw, hidden:

@@ -93,7 +93,7 @@ def context_proportion(
         editor: whose attention.
         photo: `(1, 3, height, width)`, for text encoders that see it.
         prompts: instructions to draw from.
-        blocks: numbers of joint-attention calls, see `attention.resolve_blocks`.
+        blocks: numbers of joint-attention calls, see `attention.blocks.resolve_blocks`.
         sigma_range: noise levels to draw from, within [0, 1].
         samples: draws that a value is the mean of, at each of the sizes.
         working_sides: sizes at which the editor sees the photo, see `settings`.

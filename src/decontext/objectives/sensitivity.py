@@ -35,7 +35,7 @@ class Worth:
     """What one step over a set of blocks brings and costs.
 
     Attributes:
-        name: of the blocks, as `attention.resolve_blocks` reads it.
+        name: of the blocks, as `attention.blocks.resolve_blocks` reads it.
         falls: for each noise level, by what part the context proportion of all blocks is expected
             to fall when each pixel moves by one level of 255, to first order.
         cost: of the pass, as a part of a pass over all blocks, autoencoder included, (0, 1].
