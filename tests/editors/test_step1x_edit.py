@@ -37,7 +37,7 @@ from decontext.editors.step1x.weights import build_autoencoder, read_layout
 from decontext.editors.step1x_edit import V1_0, V1_1, Step1XEditor
 from decontext.editors.weights.transformer import build_flux
 from decontext.errors import EditorError, InputError
-from decontext.objectives import context_proportion
+from decontext.objectives import Passes, context_proportion
 
 NAMES = {"step1x-edit": V1_1, "step1x-edit-v1.0": V1_0}
 ALL = resolve_blocks("all", TINY["double"], TINY["single"])
@@ -537,7 +537,7 @@ def test_objective_counts_the_photos_text_tokens(editor: Step1XEditor, samples: 
     image, gradients = photo(), []
     for count in (False, True):
         objective = context_proportion(
-            editor, image, blocks=ALL, samples=samples, count_vlm_tokens=count
+            editor, image, Passes(blocks=ALL, samples=samples, count_vlm_tokens=count)
         )
         tracked = image.clone().requires_grad_()
         value = objective(tracked, torch.Generator().manual_seed(0))

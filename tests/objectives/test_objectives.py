@@ -14,6 +14,7 @@ from torch.nn import functional
 from decontext.attention import SequenceLayout, measure
 from decontext.errors import InputError
 from decontext.objectives import (
+    Passes,
     attention_entropy,
     build_objective,
     context_proportion,
@@ -77,9 +78,8 @@ def _generator(seed: int = 0) -> torch.Generator:
 
 def test_context_proportion_is_the_mean_over_blocks_and_draws() -> None:
     editor: Any = FakeEditor()
-    objective = context_proportion(
-        editor, _photo(), prompts=("smile",), blocks=(0, 2), sigma_range=(0.5, 0.5), samples=3
-    )
+    passes = Passes(prompts=("smile",), blocks=(0, 2), sigma_range=(0.5, 0.5), samples=3)
+    objective = context_proportion(editor, _photo(), passes)
     value = objective(_photo(), _generator())
     torch.testing.assert_close(value, 0.5 * editor.encode_image(_photo()).mean())
     assert editor.passes == [("smile", 0.5, (0, 2))] * 3
@@ -87,7 +87,7 @@ def test_context_proportion_is_the_mean_over_blocks_and_draws() -> None:
 
 def test_every_call_draws_prompt_sigma_and_noise_anew() -> None:
     editor: Any = FakeEditor()
-    objective = context_proportion(editor, _photo(), blocks=(0,), sigma_range=(0.98, 1.0))
+    objective = context_proportion(editor, _photo(), Passes(blocks=(0,), sigma_range=(0.98, 1.0)))
     generator = _generator()
     for _ in range(40):
         objective(_photo(), generator)
@@ -100,7 +100,7 @@ def test_every_call_draws_prompt_sigma_and_noise_anew() -> None:
 
 def test_each_instruction_is_encoded_once() -> None:
     editor: Any = FakeEditor()
-    objective = context_proportion(editor, _photo(), prompts=("smile", "sit"), blocks=(0,))
+    objective = context_proportion(editor, _photo(), Passes(prompts=("smile", "sit"), blocks=(0,)))
     generator = _generator()
     for _ in range(20):
         objective(_photo(), generator)
@@ -170,9 +170,9 @@ def test_attention_entropy_is_what_the_probe_is_told_to_measure_negative() -> No
         )
 
     editor.attend = attend
-    objective = attention_entropy(editor, _photo(), blocks=(0,))
+    objective = attention_entropy(editor, _photo(), Passes(blocks=(0,)))
     assert objective(_photo(), _generator()) == pytest.approx(-1)
-    proportion = context_proportion(editor, _photo(), blocks=(0,))
+    proportion = context_proportion(editor, _photo(), Passes(blocks=(0,)))
     assert proportion(_photo(), _generator()) == pytest.approx(4 / 14)
 
 

@@ -1,0 +1,95 @@
+"""The method's objective: how much of the target's attention falls on the photo."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from decontext.editors import AttendsLatents, Editor, Prepares
+from decontext.objectives.draws import Draw, Objective, Passes, draw_prompt, draw_sigma, mean
+from decontext.objectives.instructions import Instructions
+from decontext.objectives.sizes import working_sizes
+
+
+def context_proportion(editor: Editor, photo: Tensor, passes: Passes) -> Objective:
+    """How much of the target's attention falls on the photo: the mean over blocks and draws.
+
+    The target latents are pure noise: at the high noise levels of the first steps of an edit it is
+    settled who is shown. `photo` is `(1, 3, height, width)`, for text encoders that see it.
+
+    Source: arXiv 2512.16625, eq. 8 (minimising r is maximising 1 - r) and eq. 11.
+    """
+    if isinstance(editor, Prepares):
+        sizes = working_sizes(editor, photo, passes.working_sides)
+        # What is read anew in every step need not be read beforehand.
+        images = [] if passes.refresh_text == 1 or passes.count_vlm_tokens else [photo]
+        editor.prepare(passes.prompts, passes.blocks, sizes=sizes, images=images)
+    instructions = Instructions(
+        editor, photo, refresh=passes.refresh_text, count_photo=passes.count_vlm_tokens
+    )
+
+    def objective(image: Tensor, generator: torch.Generator) -> Tensor:
+        def draw(size: tuple[int, int]) -> Draw:
+            prompt = instructions.encode(draw_prompt(passes.prompts, generator))
+            sigma = draw_sigma(passes.sigma_range, generator)
+            return prompt, sigma, editor.draw_noise(size, generator)
+
+        instructions.see(image)
+        values = []
+        for size in working_sizes(editor, image, passes.working_sides):
+            draws = (draw(size) for _ in range(passes.samples))
+            if isinstance(editor, AttendsLatents):
+                context = editor.encode_image(image, size)
+                in_turn = passes.samples > 1 and not instructions.follows_photo
+                values.append(
+                    _attend_all(editor, context, draws, passes.blocks, passes.samples * in_turn)
+                )
+            else:
+                values.append(
+                    mean(editor.attend(image, *one, passes.blocks).mean() for one in draws)
+                )
+        return mean(values)
+
+    return objective
+
+
+def _attend_all(
+    editor: AttendsLatents,
+    context: Tensor,
+    draws: Iterable[Draw],
+    blocks: Sequence[int],
+    in_turn: int,
+) -> Tensor:
+    """Mean proportion of several draws: one pass through the autoencoder for all of them.
+
+    Where their number is given in `in_turn`, each draw is differentiated down to the context
+    latents at once, so that only one of their graphs exists at a time, and what is sent back
+    through the autoencoder is the sum.
+    """
+    if not (in_turn and torch.is_grad_enabled() and context.requires_grad):
+        return mean(editor.attend_latents(context, *one, blocks).mean() for one in draws)
+    leaf = context.detach().requires_grad_()
+    total = torch.zeros((), device=context.device)
+    gradient = torch.zeros_like(leaf)
+    for one in draws:
+        value = editor.attend_latents(leaf, *one, blocks).mean() / in_turn
+        gradient += torch.autograd.grad(value, leaf)[0]
+        total += value.detach()
+    carried: Tensor = _Carried.apply(context, total, gradient)  # type: ignore[no-untyped-call]
+    return carried
+
+
+class _Carried(torch.autograd.Function):
+    """A value whose gradient to the latents is known already."""
+
+    @staticmethod
+    def forward(ctx: Any, context: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+        del context
+        ctx.save_for_backward(gradient)
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * upstream[0], None, None
