@@ -25,7 +25,9 @@ class SequenceLayout:
     """Where the tokens of one pass lie: text, then target, then context.
 
     `text`, `target` and `context` are numbers of tokens, taken from the tensors of this very pass.
-    `photo_text` are text tokens that stand for the photo and are to count as context.
+    `photo_text` are text tokens that stand for the photo and are to count as context. Where an
+    editor is given several pictures, `before` and `after` are the tokens of those that come before
+    the photo and after it: they are no context.
 
     Raises:
         AttentionError: there are no target or no context tokens.
@@ -35,6 +37,8 @@ class SequenceLayout:
     target: int
     context: int
     photo_text: range = range(0)
+    before: int = 0
+    after: int = 0
 
     def __post_init__(self) -> None:
         if self.text < 0 or self.target < 1 or self.context < 1:
@@ -46,12 +50,12 @@ class SequenceLayout:
     @property
     def query_length(self) -> int:
         """Number of query tokens of a joint-attention call."""
-        return self.text + self.target + self.context
+        return self.text + self.target + self.before + self.context + self.after
 
     @property
     def key_length(self) -> int:
         """Number of key tokens of a joint-attention call."""
-        return self.text + self.target + self.context
+        return self.query_length
 
     @property
     def target_slice(self) -> slice:
@@ -61,7 +65,8 @@ class SequenceLayout:
     @property
     def context_slice(self) -> slice:
         """The photo given to the editor, along the token axis."""
-        return slice(self.text + self.target, self.key_length)
+        start = self.text + self.target + self.before
+        return slice(start, start + self.context)
 
     def is_joint(self, call: dict[str, Any]) -> bool:
         """Whether an attention call goes over exactly these tokens."""

@@ -8,6 +8,7 @@ the device for as long as they run. What comes after the last wanted block is ne
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,13 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from decontext.editors.weights.plan import QUANTISED
+from decontext.editors.weights.plan import QUANTISED, Dimensions
 from decontext.editors.weights.quantised import QuantisedLinear
 from decontext.editors.weights.shards import WeightFiles
 from decontext.errors import EditorError
 
-EMBEDDERS = ("x_embedder", "context_embedder", "time_text_embed")
+BLOCKS = ("transformer_blocks", "single_transformer_blocks")
 HEAD = ("norm_out", "proj_out")
+"""As every diffusers transformer calls them; what else it has comes before the blocks."""
 
 
 class StreamedBlock(nn.Module):
@@ -77,9 +79,10 @@ class BlockLoader:
 
     def load_blocks(self, count: int) -> None:
         """Fill the embedders and the first `count` blocks, double ones first."""
-        names = [*EMBEDDERS, *(name for name, _ in self._blocks(count))]
+        embedders = find_embedders(self._transformer)
+        names = [*embedders, *(name for name, _ in self._blocks(count))]
         self._files.require(self._wanted(names))
-        for name in EMBEDDERS:
+        for name in embedders:
             self._fill_plain(name)
         for name, index in self._blocks(count):
             if name not in self._filled:
@@ -89,13 +92,12 @@ class BlockLoader:
     def load_everything(self) -> None:
         """Fill all blocks and what comes after them, for a whole pass."""
         self._files.require(self._wanted(HEAD))
-        config = self._transformer.config
-        self.load_blocks(config.num_layers + config.num_single_layers)
+        self.load_blocks(sum(count_blocks(self._transformer)))
         for name in HEAD:
             self._fill_plain(name)
 
     def _blocks(self, count: int) -> Iterator[tuple[str, int]]:
-        double = self._transformer.config.num_layers
+        double, _ = count_blocks(self._transformer)
         for number in range(count):
             if number < double:
                 yield f"transformer_blocks.{number}", number
@@ -162,6 +164,56 @@ class BlockLoader:
             return stored
         # A copy: the file may be replaced while the editor is in use.
         return stored.to(place, self._dtype, copy=True)
+
+
+def find_embedders(transformer: Any) -> tuple[str, ...]:
+    """Names of the parts with weights that come before the blocks."""
+    return tuple(
+        name
+        for name, part in transformer.named_children()
+        if name not in (*BLOCKS, *HEAD) and any(True for _ in _tensors(part))
+    )
+
+
+def count_blocks(transformer: Any) -> tuple[int, int]:
+    """How many double and single blocks there are."""
+    double, single = (len(getattr(transformer, kind, ())) for kind in BLOCKS)
+    return double, single
+
+
+def count_dimensions(transformer: Any) -> Dimensions:
+    """What a transformer is made of, counted; one on the meta device will do."""
+    double, single = count_blocks(transformer)
+    kinds = [
+        getattr(transformer, kind)[0] for kind in BLOCKS if len(getattr(transformer, kind, ()))
+    ]
+    of_kinds = [_count(block) for block in kinds]
+    # A double block has one matrix for text tokens and one for the others.
+    matrices = _token_matrices(kinds[0])
+    return Dimensions(
+        double=double,
+        single=single,
+        width=transformer.inner_dim,
+        double_block=of_kinds[0] if double else 0,
+        single_block=of_kinds[-1] if single else 0,
+        embedders=sum(_count(transformer.get_submodule(n)) for n in find_embedders(transformer)),
+        head_parameters=sum(_count(transformer.get_submodule(n)) for n in HEAD),
+        token_products=sum(matrices) // (2 if double else 1),
+        largest_matrix=max(w.numel() for block in kinds for w in block.parameters()),
+    )
+
+
+def _count(module: nn.Module) -> int:
+    return sum(weight.numel() for weight in module.parameters())
+
+
+def _token_matrices(block: nn.Module) -> list[int]:
+    """Sizes of the matrices that tokens are multiplied with; modulation is of the time alone."""
+    return [
+        layer.weight.numel()
+        for name, layer in block.named_modules()
+        if isinstance(layer, nn.Linear) and not re.search("norm|_mod", name)
+    ]
 
 
 def build_empty(kind: Callable[[], Any]) -> Any:

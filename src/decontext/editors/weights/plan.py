@@ -41,57 +41,55 @@ LATENT_PIXELS = 16
 
 @dataclass(frozen=True)
 class Dimensions:
-    """The transformer's dimensions, from its configuration."""
+    """What a transformer is made of, in numbers of parameters.
+
+    Attributes:
+        double, single: how many blocks there are of each kind; double ones come first.
+        width: of its tokens.
+        double_block, single_block: of a block.
+        embedders: what comes before the blocks.
+        head_parameters: what comes after them; only a whole pass needs it.
+        token_products: of a block, those that each token is multiplied with.
+        largest_matrix: of a block.
+    """
 
     double: int
     single: int
     width: int
-    head: int
-    channels: int
-    text_width: int
-    pooled_width: int
-    guidance: bool
+    double_block: int
+    single_block: int
+    embedders: int
+    head_parameters: int
+    token_products: int
+    largest_matrix: int
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Dimensions:
-        """Read from `transformer/config.json`; what is missing there has diffusers' default."""
+        """Of FLUX.1's, from `transformer/config.json`; what is missing has diffusers' default."""
         head = config.get("attention_head_dim", 128)
+        width = head * config.get("num_attention_heads", 24)
+        clocks = 2 if config.get("guidance_embeds", False) else 1
+        channels = config.get("in_channels", 64)
+        inputs = sum(
+            (size + 1) * width
+            for size in (
+                channels,
+                config.get("joint_attention_dim", 4096),
+                config.get("pooled_projection_dim", 768),
+                width,
+            )
+        )
         return cls(
             double=config.get("num_layers", 19),
             single=config.get("num_single_layers", 38),
-            width=head * config.get("num_attention_heads", 24),
-            head=head,
-            channels=config.get("in_channels", 64),
-            text_width=config.get("joint_attention_dim", 4096),
-            pooled_width=config.get("pooled_projection_dim", 768),
-            guidance=config.get("guidance_embeds", False),
+            width=width,
+            double_block=36 * width**2 + 30 * width + 4 * head,
+            single_block=15 * width**2 + 11 * width + 2 * head,
+            embedders=inputs + clocks * (257 * width + (width + 1) * width),
+            head_parameters=2 * (width + 1) * width + (width + 1) * channels,
+            token_products=12 * width**2,
+            largest_matrix=6 * width**2,
         )
-
-    @property
-    def double_block(self) -> int:
-        """Parameters of a double block."""
-        width = self.width
-        return 36 * width**2 + 30 * width + 4 * self.head
-
-    @property
-    def single_block(self) -> int:
-        """Parameters of a single block."""
-        width = self.width
-        return 15 * width**2 + 11 * width + 2 * self.head
-
-    @property
-    def embedders(self) -> int:
-        """Parameters that come before the blocks."""
-        width, clocks = self.width, 2 if self.guidance else 1
-        inputs = (self.channels + 1) * width + (self.text_width + 1) * width
-        clock = 257 * width + (width + 1) * width
-        return inputs + clocks * clock + (self.pooled_width + 1) * width + (width + 1) * width
-
-    @property
-    def head_parameters(self) -> int:
-        """Parameters that come after the blocks; only a whole pass needs them."""
-        width = self.width
-        return 2 * (width + 1) * width + (width + 1) * self.channels
 
     def block_parameters(self, count: int) -> int:
         """Parameters of the first `count` blocks, double ones first."""
@@ -183,7 +181,7 @@ def weight_bytes(
     held = largest if streamed else dimensions.block_parameters(blocks)
     # Streamed weights may have to be unpacked or converted while the stored ones are there too.
     copies = largest * number if streamed else 0
-    unpacked = 6 * dimensions.width**2 * number if precision in QUANTISED else 0
+    unpacked = dimensions.largest_matrix * number if precision in QUANTISED else 0
     return round(held * each + copies + unpacked + dimensions.embedders * number)
 
 
@@ -267,7 +265,7 @@ def step_flop(dimensions: Dimensions, demand: Demand, *, checkpointing: bool) ->
 def pass_flop(dimensions: Dimensions, demand: Demand, pixels: int) -> float:
     """Floating-point operations of one pass without gradient, autoencoder included."""
     tokens = demand.tokens(pixels)
-    linear = 24 * dimensions.width**2 * tokens * demand.blocks
+    linear = 2 * dimensions.token_products * tokens * demand.blocks
     share = (demand.encoder_width / ENCODER_WIDTH) ** 2
     encoder = share * ENCODER_FLOP_PER_PIXEL * pixels
     return linear + _attention_flop(dimensions, demand, pixels) + encoder

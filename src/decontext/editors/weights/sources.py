@@ -23,7 +23,7 @@ TIMEOUT = 10
 """Seconds until the hub counts as out of reach."""
 
 INDEX = "model_index.json"
-SMALL = (".json", ".txt", ".model")
+SMALL = (".json", ".txt", ".model", ".jinja")
 """Endings of configurations, indices and tokenizers: a few megabytes in all."""
 
 

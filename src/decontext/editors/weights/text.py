@@ -1,4 +1,4 @@
-"""Both text encoders of FLUX: loaded when an instruction is new, and forgotten again if large.
+"""Text encoders: loaded when an instruction is new, and forgotten again if large.
 
 Encoded instructions are kept in memory and, for editors that say so, on disk. The encoders run
 through the ordinary pipeline's own code.
@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,29 @@ SAMPLES, SAMPLE_BYTES = 16, 65_536
 logger = logging.getLogger("decontext")
 
 
+@dataclass(frozen=True)
+class TextParts:
+    """What encodes an instruction, and how.
+
+    Attributes:
+        names: of its parts, tokenizers and models.
+        build: from these parts by name to the ordinary pipeline, which has no others.
+        encode: from pipeline, instruction and number of tokens to tensors by name.
+        tensors: the names of these.
+    """
+
+    names: tuple[str, ...]
+    build: Callable[[dict[str, Any]], Any]
+    encode: Callable[[Any, str, int], dict[str, Tensor]]
+    tensors: frozenset[str]
+
+
 class TextEncoder:
     """Instructions to embeddings, padded to `length` tokens.
 
-    `load(part, dtype)` loads one of `PARTS`. `cache` keeps what was encoded beyond this process.
-    Large encoders run in bfloat16, as in anyone's edit, small ones in float32.
+    `load(part, dtype)` loads one of the `parts`, by default FLUX.1's. `cache` keeps what
+    was encoded beyond this process. Large encoders run in bfloat16, as in anyone's edit, small ones
+    in float32.
     """
 
     def __init__(
@@ -48,18 +67,19 @@ class TextEncoder:
         device: torch.device,
         length: int,
         cache: EmbeddingCache | None,
+        parts: TextParts | None = None,
     ) -> None:
-        self._load, self._source = load, source
+        self._load, self._source, self._parts = load, source, parts or FLUX
         self.length = length
         self._device, self._cache = device, cache
-        self._is_small = total_bytes(source) < RESIDENT_BELOW
+        self._is_small = total_bytes(source, self._parts.names) < RESIDENT_BELOW
         self._dtype = torch.float32 if self._is_small else torch.bfloat16
         self._known: dict[str, dict[str, Tensor]] = {}
         self._pipeline: Any = self._load_pipeline() if self._is_small else None
         self._fingerprint = ""
 
     def encode(self, text: str) -> dict[str, Tensor]:
-        """`embeddings` `(1, tokens, width)` and `pooled` `(1, width)`, on the CPU."""
+        """What the parts make of it, such as `embeddings` `(1, tokens, width)`, on the CPU."""
         self.prepare([text])
         return self._known[text]
 
@@ -71,7 +91,7 @@ class TextEncoder:
         logger.info("encoding %d instructions", len(absent))
         pipeline = self._pipeline or self._load_pipeline()
         for text in absent:
-            self._known[text] = _encode(pipeline, text, self.length, self._dtype)
+            self._known[text] = _encode(self._parts, pipeline, text, self.length, self._dtype)
             if self._cache is not None:
                 self._cache.write(self._key(text), self._known[text])
         self._pipeline = pipeline if self._is_small else None
@@ -86,25 +106,23 @@ class TextEncoder:
     def _recall(self, text: str) -> bool:
         if text not in self._known and self._cache is not None:
             found: Any = self._cache.read(self._key(text))
-            if found is not None and set(found) == {"embeddings", "pooled"}:
+            if found is not None and set(found) == self._parts.tensors:
                 self._known[text] = found
         return text in self._known
 
     def _key(self, text: str) -> Key:
         if not self._fingerprint:
-            self._fingerprint = fingerprint(self._source)
+            self._fingerprint = fingerprint(self._source, self._parts.names)
         dtype = str(self._dtype).removeprefix("torch.")
         return Key(self._fingerprint, dtype, self.length, text)
 
     def _load_pipeline(self) -> Any:
         """The ordinary pipeline with its text encoders only, where there is room for them."""
-        import diffusers
-
-        self._source.require(_files(self._source, (".safetensors",)))
-        parts = {part: self._load(part, self._dtype) for part in PARTS}
-        flux: Any = diffusers.FluxKontextPipeline
-        pipeline = flux(**parts, scheduler=None, vae=None, transformer=None)
-        models = (parts["text_encoder"], parts["text_encoder_2"])
+        names = self._parts.names
+        self._source.require(_files(self._source, names, (".safetensors",)))
+        parts = {part: self._load(part, self._dtype) for part in names}
+        pipeline = self._parts.build(parts)
+        models = [part for part in parts.values() if isinstance(part, torch.nn.Module)]
         size = sum(w.nbytes for model in models for w in model.parameters())
         for model in models:
             model.requires_grad_(False).eval()
@@ -114,15 +132,18 @@ class TextEncoder:
 class ResidentText:
     """The same for a pipeline that holds its text encoders already."""
 
-    def __init__(self, pipeline: Any) -> None:
-        self._pipeline = pipeline
-        tokenizer = pipeline.tokenizer_2  # some pipelines are given embeddings and have none
-        self.length = text_length(tokenizer.model_max_length if tokenizer else LONGEST)
+    def __init__(
+        self, pipeline: Any, *, parts: TextParts | None = None, length: int | None = None
+    ) -> None:
+        self._pipeline, self._parts = pipeline, parts or FLUX
+        self.length = length or _flux_length(pipeline)
         self._known: dict[str, dict[str, Tensor]] = {}
 
     def encode(self, text: str) -> dict[str, Tensor]:
         if text not in self._known:
-            self._known[text] = _encode(self._pipeline, text, self.length, torch.float32)
+            self._known[text] = _encode(
+                self._parts, self._pipeline, text, self.length, torch.float32
+            )
         return self._known[text]
 
     def prepare(self, texts: Iterable[str]) -> None:
@@ -135,10 +156,15 @@ def text_length(longest: int) -> int:
     return min(LONGEST, int(longest))
 
 
-def total_bytes(source: Source) -> int:
+def _flux_length(pipeline: Any) -> int:
+    tokenizer = pipeline.tokenizer_2  # some pipelines are given embeddings and have none
+    return text_length(tokenizer.model_max_length if tokenizer else LONGEST)
+
+
+def total_bytes(source: Source, parts: Iterable[str] = PARTS) -> int:
     """What the text encoders' files take, also of those that are not downloaded yet."""
     total = 0
-    for part in PARTS:
+    for part in parts:
         folder = source.folder / part
         total += sum(path.stat().st_size for path in folder.glob("*.safetensors"))
         for index in folder.glob("*.safetensors.index.json"):
@@ -146,7 +172,7 @@ def total_bytes(source: Source) -> int:
     return total
 
 
-def fingerprint(source: Source) -> str:
+def fingerprint(source: Source, parts: Iterable[str] = PARTS) -> str:
     """Names the text encoders and tokenizers: by their revision, or by their files' content.
 
     Small files are read whole, weights in samples: another model differs everywhere.
@@ -157,7 +183,7 @@ def fingerprint(source: Source) -> str:
     if source.revision:
         digest.update(f"{source.name}@{source.revision}".encode())
         return digest.hexdigest()[:32]
-    for name in _files(source, (".safetensors", ".json", ".txt", ".model")):
+    for name in _files(source, parts, (".safetensors", ".json", ".txt", ".model", ".jinja")):
         path = source.folder / name
         digest.update(name.encode())
         if path.is_file():
@@ -165,10 +191,10 @@ def fingerprint(source: Source) -> str:
     return digest.hexdigest()[:32]
 
 
-def _files(source: Source, endings: tuple[str, ...]) -> list[str]:
+def _files(source: Source, parts: Iterable[str], endings: tuple[str, ...]) -> list[str]:
     """Files of the text parts, relative to the source; of weights those that an index names."""
     names = set()
-    for part in PARTS:
+    for part in parts:
         folder = source.folder / part
         found = {path.name for path in folder.glob("*") if path.name.endswith(endings)}
         for index in folder.glob("model.safetensors.index.json"):
@@ -203,13 +229,26 @@ def _sample(path: Path) -> bytes:
 
 
 @torch.no_grad()
-def _encode(pipeline: Any, text: str, length: int, dtype: torch.dtype) -> dict[str, Tensor]:
+def _encode(
+    parts: TextParts, pipeline: Any, text: str, length: int, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    tensors = parts.encode(pipeline, text, length)
+    return {name: tensor.to("cpu", dtype).contiguous() for name, tensor in tensors.items()}
+
+
+def _build_flux(parts: dict[str, Any]) -> Any:
+    import diffusers
+
+    flux: Any = diffusers.FluxKontextPipeline
+    return flux(**parts, scheduler=None, vae=None, transformer=None)
+
+
+def _encode_flux(pipeline: Any, text: str, length: int) -> dict[str, Tensor]:
     with _quiet_about_length():
         embeddings, pooled, _ = pipeline.encode_prompt(
             prompt=text, prompt_2=None, max_sequence_length=length
         )
-    tensors = {"embeddings": embeddings, "pooled": pooled}
-    return {name: tensor.to("cpu", dtype).contiguous() for name, tensor in tensors.items()}
+    return {"embeddings": embeddings, "pooled": pooled}
 
 
 @contextmanager
@@ -222,3 +261,7 @@ def _quiet_about_length() -> Iterator[None]:
         yield
     finally:
         remarks.setLevel(level)
+
+
+FLUX = TextParts(PARTS, _build_flux, _encode_flux, frozenset({"embeddings", "pooled"}))
+"""Of FLUX.1: CLIP and T5."""

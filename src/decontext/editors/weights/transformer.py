@@ -7,7 +7,7 @@ streaming and checkpointing for what is asked, says so, and loads the blocks.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from decontext.editors.flux.family import prepare_transformer
-from decontext.editors.weights.blocks import BlockLoader, build_empty
+from decontext.editors.weights.blocks import BlockLoader, build_empty, count_dimensions
 from decontext.editors.weights.plan import (
     QUANTISED,
     Demand,
-    Dimensions,
     Plan,
     choose_plan,
     number_bytes,
@@ -37,7 +36,7 @@ class Transformer:
     """A transformer in memory. `LoadedTransformer` is one that comes from files.
 
     Attributes:
-        model: diffusers' `FluxTransformer2DModel`.
+        model: diffusers' transformer, such as `FluxTransformer2DModel`.
         device: where it computes.
         rotary: its rotary tables, kept for each size.
     """
@@ -48,7 +47,7 @@ class Transformer:
         _refuse_offloading(model)
         self.model = model
         self.device: torch.device = model.device
-        self.dimensions = Dimensions.from_config(model.config)
+        self.dimensions = count_dimensions(model)
         self.rotary = RotaryTables(model.pos_embed)
         model.pos_embed = self.rotary
         self.checkpointing = prepare_transformer(model, checkpointing)
@@ -81,8 +80,8 @@ class LoadedTransformer(Transformer):
     """A transformer whose weights are read from files once it is known what is needed of them.
 
     `precision` is one of `WEIGHT_BYTES`, or "auto"; `stream` copies blocks to the device one by
-    one; `reason` is said where the user has not chosen. `config` is that of diffusers'
-    `FluxTransformer2DModel`.
+    one; `reason` is said where the user has not chosen. `build` makes the model without memory
+    from its `config`, by default diffusers' `FluxTransformer2DModel`.
 
     Raises:
         EditorError: weights that the configuration asks for are in no file.
@@ -98,8 +97,10 @@ class LoadedTransformer(Transformer):
         precision: str,
         stream: bool,
         reason: str = "",
+        build: Callable[[Mapping[str, Any]], Any] | None = None,
     ) -> None:
-        super().__init__(build_flux(config), checkpointing=False)
+        self._build = build or build_flux
+        super().__init__(self._build(config), checkpointing=False)
         self.device = device
         self._config, self._files, self._editor = config, files, editor
         self._precision, self._stream, self._reason = precision, stream, reason
@@ -180,6 +181,7 @@ class LoadedTransformer(Transformer):
             precision=precision,
             stream=True,
             reason="to measure with",
+            build=self._build,
         )
 
     def _ready(self) -> BlockLoader:
@@ -204,10 +206,18 @@ def _refuse_offloading(model: Any) -> None:
 
 
 def build_flux(config: Mapping[str, Any]) -> Any:
-    """diffusers' transformer for a configuration, without memory. Raises: EditorError."""
+    """FLUX.1's transformer for a configuration, without memory. Raises: EditorError."""
+    return build_transformer("FluxTransformer2DModel", config)
+
+
+def build_transformer(name: str, config: Mapping[str, Any]) -> Any:
+    """diffusers' transformer of this name for a configuration, without memory.
+
+    Raises: EditorError, the configuration cannot be used.
+    """
     import diffusers
 
-    kind: Any = diffusers.FluxTransformer2DModel
+    kind: Any = getattr(diffusers, name)
     try:
         return build_empty(lambda: kind.from_config(config))
     except (TypeError, ValueError, KeyError) as error:
@@ -230,9 +240,9 @@ class RotaryTables(nn.Module):
         self._tables: dict[Any, Any] = {}
         self.size: Any = None
 
-    def forward(self, ids: Tensor) -> Any:
+    def forward(self, ids: Tensor, *others: Any, **options: Any) -> Any:
         if self.size is None:
-            return self._compute(ids)
+            return self._compute(ids, *others, **options)
         if self.size not in self._tables:
             self._tables[self.size] = self._compute(ids)
         return self._tables[self.size]
