@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
@@ -311,6 +311,7 @@ def test_levels_refuses_pictures_of_different_size():
         levels(torch.zeros(1, 3, 8, 9), torch.zeros(1, 3, 8, 8))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31))
 def test_saved_photo_stays_within_budget(tmp_path_factory, seed):
     folder = tmp_path_factory.mktemp("budget")
@@ -376,13 +377,6 @@ def test_tiny_picture_is_refused(tmp_path, size):
     Image.new("RGB", size).save(tmp_path / "tiny.png")
     with pytest.raises(InputError, match="both sides must be at least 16"):
         load_photo(tmp_path / "tiny.png")
-
-
-def test_decompression_bomb_is_refused(tmp_path, monkeypatch):
-    Image.new("RGB", (64, 64)).save(tmp_path / "bomb.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(InputError, match="million pixels"):
-        load_photo(tmp_path / "bomb.png")
 
 
 def test_floating_point_colours_are_refused(tmp_path):

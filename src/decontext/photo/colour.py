@@ -24,10 +24,16 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, bytes | None, list[str]]:
         InputError: colours that cannot be converted, such as floating point.
     """
     mode, icc = image.mode, image.info.get("icc_profile")
+    icc = icc if isinstance(icc, bytes) else None
     # Pillow reads 16-bit colour as 8-bit; only the description of the stored bytes tells.
-    is_deep = mode.startswith("I") or any(
-        ";16" in str(tile[3]) for tile in getattr(image, "tile", ())
-    )
+    stored = [str(tile[3]) for tile in getattr(image, "tile", ())]
+    is_deep = mode.startswith("I") or any(";16" in kind for kind in stored)
+    if mode == "I" and not all(kind in ("I;16B", "I;16") for kind in stored or ["I"]):
+        raise InputError(
+            "the picture has 32 bits per channel, or signed ones; what is white in it is not said.",
+            "Convert it to 8 or 16 bits per channel first.",
+        )
+    image.load()
     wanted = "RGBA" if image.has_transparency_data else "RGB"
     notes = ["16 bits per channel are saved as 8"] if is_deep else []
     if mode in ("P", "PA"):
@@ -45,13 +51,15 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, bytes | None, list[str]]:
             f"the picture's colours are {mode}; they must be RGB, grey, palette or CMYK.",
             "Convert it to RGB with 8 bits per channel first.",
         )
-    return image.convert(wanted), icc, notes
+    return (image if mode == wanted else image.convert(wanted)), icc, notes
 
 
 def _reduce_depth(image: Image.Image) -> Image.Image:
-    """16-bit grey as 8-bit grey, to the nearest level."""
-    values = np.asarray(image).astype(np.float64)
-    return Image.fromarray((values / 257).round().clip(0, 255).astype(np.uint8))
+    """16-bit grey as 8-bit grey, to the nearest level (257 is odd: there is always one)."""
+    values = np.asarray(image).astype(np.uint32)
+    values += 128
+    values //= 257
+    return Image.fromarray(values.astype(np.uint8))
 
 
 def _convert_cmyk(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None]:

@@ -5,7 +5,9 @@ show the unprotected face beside the protected one.
 """
 
 import struct
+from typing import Any
 
+from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 _PREFIX = b"Exif\x00\x00"
@@ -23,6 +25,18 @@ _TIFF_KEPT = (
     ExifTags.IFD.GPSInfo,
 )
 """Of a TIFF file's tags, those that describe the photo and not how its bytes are laid out."""
+
+_LAYS = {
+    1: (False, False, False),
+    2: (False, True, False),
+    3: (True, True, False),
+    4: (True, False, False),
+    5: (False, False, True),
+    6: (False, True, True),
+    7: (True, True, True),
+    8: (True, False, True),
+}
+"""By orientation: rows in reverse, columns in reverse, and then rows for columns."""
 
 _DAMAGED = (SyntaxError, ValueError, KeyError, TypeError, OSError, struct.error)
 """What Pillow raises on metadata that make no sense."""
@@ -58,6 +72,18 @@ def read_orientation(exif: bytes | None) -> int:
     if exif is not None:
         tags.load(exif)
     return _valid_orientation(tags)
+
+
+def stored_view(upright: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """An upright picture `(.., height, width)` as it lies in a file; a view of the same memory.
+
+    Source: Exif 2.32, table 6, "Orientation".
+    """
+    turned, mirrored, swapped = _LAYS[orientation]
+    rows = slice(None, None, -1 if turned else 1)
+    columns = slice(None, None, -1 if mirrored else 1)
+    view = upright[..., rows, columns]
+    return view.swapaxes(-1, -2) if swapped else view
 
 
 def _valid_orientation(tags: Image.Exif) -> int:

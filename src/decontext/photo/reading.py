@@ -1,0 +1,289 @@
+"""A picture file as a float tensor: the photo as it is seen, upright, RGB, in [0, 1].
+
+First station on the way of the data. Whatever is wrong with a file is said in an `InputError`:
+decoders raise many things on damaged files, and none of them comes through.
+"""
+
+import hashlib
+import io
+import os
+import stat
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+from torch import Tensor
+
+from decontext.errors import InputError
+from decontext.photo.colour import to_rgb
+from decontext.photo.exif import read_exif, read_orientation, remove_preview, stored_view
+from decontext.photo.levels import strips
+from decontext.photo.limits import check_pixels
+from decontext.photo.photo import SMALLEST_SIDE, Photo
+from decontext.photo.quiet import quiet_decoders
+
+Readable = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
+
+_READ = {
+    plugin.format: plugin
+    for plugin in (
+        JpegImagePlugin.JpegImageFile,
+        PngImagePlugin.PngImageFile,
+        WebPImagePlugin.WebPImageFile,
+        TiffImagePlugin.TiffImageFile,
+        BmpImagePlugin.BmpImageFile,
+        GifImagePlugin.GifImageFile,
+    )
+}
+"""The formats that are opened; no other decoder ever sees a file."""
+
+_NAMES = {"JPEG": "photo.jpg", "WEBP": "photo.webp", "TIFF": "photo.tiff", "BMP": "photo.bmp"}
+"""What a photo from memory is called; `photo.png` where the format has no name here."""
+
+_LARGEST_STREAM = 2**30
+"""Bytes of a file that came as bytes or as a file object."""
+
+_DECODER_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises on files that make no sense."""
+
+
+def load_photo(source: Readable, *, max_pixels: int | None = None) -> Photo:
+    """Read a photo upright, as RGB in [0, 1].
+
+    Args:
+        source: a file's path, or its bytes, or an open binary file, which is read from its start
+            where it can be rewound and is left open.
+        max_pixels: how large a picture may be; by default 120 million pixels, or what the
+            environment variable `DECONTEXT_MAX_PIXELS` says.
+
+    Raises:
+        InputError: no such file, a folder, not a picture, damaged, animated, too large, or smaller
+            than 16 pixels.
+    """
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        with _open_file(path) as file, explained(str(path)):
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return _load(file, str(path), path=path, digest=digest, max_pixels=max_pixels)
+    content = _read_all(source)
+    digest = hashlib.sha256(content).hexdigest()
+    return _load(io.BytesIO(content), "the photo", path=None, digest=digest, max_pixels=max_pixels)
+
+
+def read_image(image: Image.Image, name: str, *, path: Path | None, digest: str) -> Photo:
+    """Everything that is kept of an opened picture; call it within `explained`.
+
+    Raises:
+        InputError: several pages, too small, or colours that cannot be converted.
+    """
+    _check_form(image, name)
+    mode, file_format = image.mode, "JPEG" if image.format == "MPO" else image.format or "PNG"
+    if file_format == "TIFF":
+        # Pillow turns TIFF files upright while loading, and forgets how they lay.
+        exif, _, notes = _read_metadata(image)
+        shown = 1
+        picture, icc, colour_notes = to_rgb(image)
+    else:
+        # PNG files may carry metadata behind the pixels.
+        picture, icc, colour_notes = to_rgb(image)
+        exif, shown, notes = _read_metadata(image)
+    pixels, alpha = _to_tensors(picture, shown)
+    return Photo(
+        pixels=pixels,
+        path=path or Path(_NAMES.get(file_format, "photo.png")),
+        format=file_format,
+        mode=mode,
+        alpha=alpha,
+        icc=icc,
+        exif=exif,
+        orientation=read_orientation(exif),
+        options=_read_options(image),
+        notes=(*notes, *colour_notes),
+        sha256=digest,
+        from_file=path is not None,
+    )
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into an error that says what to do."""
+    try:
+        with quiet_decoders():
+            yield
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{name} is too large ({error}).", "Make it smaller first.") from None
+    except MemoryError as error:
+        raise InputError(
+            f"{name} needs more memory than there is.", "Make it smaller first."
+        ) from error
+    except _DECODER_ERRORS as error:
+        reason = str(error) or type(error).__name__
+        raise InputError(
+            f"{name} is damaged or cut short ({reason}).", "Get a complete copy of it."
+        ) from error
+
+
+def _load(
+    file: IO[bytes], name: str, *, path: Path | None, digest: str, max_pixels: int | None
+) -> Photo:
+    """Read an open file that can be rewound."""
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    with explained(name), _identify(file, name) as image:
+        check_pixels(image.size, length, name, limit=max_pixels)
+        return read_image(image, name, path=path, digest=digest)
+
+
+def _identify(file: IO[bytes], name: str) -> ImageFile.ImageFile:
+    """Open a file with the decoder of its format, without decoding pixels.
+
+    Not `Image.open`: that compares with a limit of its own, which only a global setting changes.
+    """
+    start = file.read(16)
+    file.seek(0)
+    for file_format in _READ:
+        factory, accept = Image.OPEN[file_format]
+        if accept is None or accept(start) is True:
+            return factory(file, "")
+    raise InputError(
+        f"{name} is not a picture that can be read here.",
+        "Convert it to JPEG, PNG, WebP, TIFF or BMP first.",
+    )
+
+
+def _open_file(path: Path) -> io.BufferedReader:
+    """Raises: InputError: it is missing, a folder, no file, or may not be read."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError(f"{path} is a folder; it must be a picture.", "Give one file in it.")
+        if not stat.S_ISREG(mode):  # Opening a pipe could wait for ever.
+            raise InputError(f"{path} is not a file.", "Save the picture to a file first.")
+        return path.open("rb")
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}.", "Check the name and the folder.") from None
+    except PermissionError:
+        raise InputError(f"{path} may not be read.", "Check its permissions.") from None
+    except (OSError, ValueError) as error:  # A name that is too long, or holds a zero byte.
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path} cannot be read ({reason}).", "Check the name.") from None
+
+
+def _read_all(source: bytes | bytearray | memoryview | IO[bytes]) -> bytes | bytearray | memoryview:
+    """The bytes of a file that came as such or as a file object. Raises: InputError."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return source
+    if not callable(getattr(source, "read", None)):
+        raise InputError(
+            f"the photo is of type {type(source).__name__}; it must be a path, bytes, or a file "
+            "open for reading bytes."
+        )
+    try:
+        source.seek(0)
+    except (AttributeError, OSError, ValueError):
+        pass  # A stream: from where it is.
+    try:
+        content = source.read(_LARGEST_STREAM + 1)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"the photo cannot be read from its file ({error}).") from error
+    if not isinstance(content, bytes):
+        raise InputError(
+            f"reading the photo's file gives {type(content).__name__}; it must give bytes.",
+            "Open it with mode 'rb', or read it first.",
+        )
+    if len(content) > _LARGEST_STREAM:
+        raise InputError("the photo's file is larger than 1 GiB.", "Give its path instead.")
+    return content
+
+
+def _check_form(image: Image.Image, name: str) -> None:
+    """Refuse what is not one photo of a useful size."""
+    frames = getattr(image, "n_frames", 1)
+    # An MPO file is a phone's JPEG with further pictures, such as a depth map, behind the photo.
+    if frames > 1 and image.format != "MPO":
+        raise InputError(
+            f"{name} is animated or has several pages ({frames}); it must be one picture.",
+            "Save the one to protect as PNG first.",
+        )
+    if min(image.size) < SMALLEST_SIDE:
+        raise InputError(
+            f"{name} is {image.width} x {image.height} pixels; "
+            f"both sides must be at least {SMALLEST_SIDE}."
+        )
+
+
+def _to_tensors(picture: Image.Image, shown: int) -> tuple[Tensor, Tensor | None]:
+    """Upright pixels `(1, 3, height, width)` and opacity of an RGB or RGBA picture, strip by strip.
+
+    Args:
+        picture: as it is stored.
+        shown: the orientation in which viewers show it, 1..8.
+    """
+    width, height = picture.size if shown < 5 else picture.size[::-1]
+    pixels = np.empty((1, 3, height, width), np.float32)
+    opacity = np.empty((height, width), np.uint8) if picture.mode == "RGBA" else None
+    stored = stored_view(pixels, shown)
+    stored_opacity = None if opacity is None else stored_view(opacity, shown)
+    for rows in strips(stored):
+        strip = np.asarray(picture.crop((0, rows.start, picture.width, rows.stop)))
+        stored[0, :, rows] = strip[..., :3].transpose(2, 0, 1)
+        if stored_opacity is not None:
+            stored_opacity[rows] = strip[..., 3]
+    result = torch.from_numpy(pixels).div_(255)
+    return result, None if opacity is None else torch.from_numpy(opacity)
+
+
+def _read_options(image: Image.Image) -> dict[str, Any]:
+    """How the file was written, for the next one; a resolution that makes no sense is left out."""
+    info = image.info
+    options: dict[str, Any] = {
+        key: info[key] for key in ("progressive", "compression") if key in info
+    }
+    try:
+        horizontal, vertical = (float(value) for value in info["dpi"])
+    except (LookupError, TypeError, ValueError, ArithmeticError):
+        return options
+    if 1 <= horizontal <= 30_000 and 1 <= vertical <= 30_000:
+        options["dpi"] = (horizontal, vertical)
+    return options
+
+
+def _read_metadata(image: Image.Image) -> tuple[bytes | None, int, list[str]]:
+    """EXIF block to keep, orientation as shown, and notes on the pictures that are left out."""
+    notes = []
+    exif, shown = read_exif(image)
+    if exif is not None:
+        exif, had_preview = remove_preview(exif)
+        if had_preview:
+            notes.append("the preview in the EXIF data is left out: it shows the unprotected photo")
+    if image.format == "MPO":
+        notes.append("the further pictures in this file are left out")
+    return exif, shown, notes
