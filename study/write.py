@@ -15,18 +15,22 @@ from typing import Any
 
 from decontext.evaluation import charts
 from decontext.evaluation.plan import CUT, NONE, ORIGINAL
-from decontext.evaluation.results import Row, key_of, read_rows
+from decontext.evaluation.results import Row, merge_rows, read_rows
 from decontext.evaluation.summary import Summary
 from decontext.evaluation.tables import (
+    ABSENT,
     Figures,
     Table,
+    drop_empty,
     fidelity_table,
     identity_table,
     number,
     percent,
     prompt_table,
+    signed,
     to_dict,
     transform_table,
+    warn_of_few,
 )
 from study.parts import INSTRUCTIONS, LEVELS, Part
 
@@ -34,7 +38,6 @@ GOALS = {"jpeg-75": 0.8, "resize-0.5": 0.8, "jpeg-75+resize-0.5": 0.7}
 """Least part of the drop of identity that is to be left, with `--robust web`."""
 
 OURS = "context-proportion"
-FEW = 5
 RIVALS = ("flow", "encoder", "attention-entropy", "encoder-grey", "random-sign", "uniform")
 MARKERS = ("<!-- study -->", "<!-- /study -->")
 
@@ -76,7 +79,7 @@ def figures_of(part: Part, out: Path, level: str) -> Figures:
     rows: list[Row] = []
     found = read_rows(sorted(out.glob(f"rows-{kind}-*.jsonl")))
     # After a run with another number of processes a row may be in two files.
-    for row in {key_of(row): row for row in found}.values():
+    for row in merge_rows(found):
         heading = row["kind"] == "heading"
         version, transform = row.get("protection"), row.get("transform", NONE)
         wanted = (
@@ -146,9 +149,7 @@ def _results(
 def _answer(part: Part, figures: Figures, docs: Path) -> Iterable[str]:
     """Table and plot of one part."""
     count = len({row["photo"] for row in figures.edits(ORIGINAL)})
-    said = f"{count} photo{'s' if count != 1 else ''}"
-    # A bootstrap over so few looks surer than it is.
-    yield f"{said}." if count >= FEW else f"{said}: a direction, no more, whatever the intervals."
+    yield warn_of_few(figures) or f"{count} photos."
     yield ""
     yield from _markdown(identity_table(figures))
     yield from _plot(part, figures, docs)
@@ -226,7 +227,7 @@ def _said(difference: Summary) -> str:
     """A paired difference in words; lower identity protects better."""
     if difference.mean is None:
         return "not measured"
-    value = f"{difference.mean:+.2f}"
+    value = signed(difference.mean)
     if difference.low is None or difference.high is None:
         return f"{value} (one photo, no interval)"
     verdict = "no difference that this many photos could show"
@@ -234,7 +235,8 @@ def _said(difference: Summary) -> str:
         verdict = "**better**"
     elif difference.low > 0:
         verdict = "**worse: missed**"
-    return f"{value} [{difference.low:+.2f}, {difference.high:+.2f}], {verdict}"
+    interval = f"[{signed(difference.low)}, {signed(difference.high)}] n={difference.groups}"
+    return f"{value} {interval}, {verdict}"
 
 
 def _survival_goals(where: str, figures: Figures) -> Iterable[str]:
@@ -276,8 +278,19 @@ def _limits(found: Sequence[tuple[Part, Figures]]) -> str:
         for transform in part.transforms[1:]:
             kept = [figures.kept(one.key, transform) for one in part.versions]
             table.append((transform, *(percent(value) for value in kept)))
-        lines += [*_markdown(table), ""]
+        lines += [*_markdown(table), "", *_left_out(part, figures, table)]
     return "\n".join(lines).strip() or "The study was not run yet: `make study`."
+
+
+def _left_out(part: Part, figures: Figures, table: Table) -> Iterable[str]:
+    """Treatments after which no part of a drop can be told, and what was found of them."""
+    for transform, *cells in table[1:]:
+        if all(cell == ABSENT for cell in cells):
+            shares = (percent(figures.identity(one.key, transform).share) for one in part.versions)
+            yield (
+                f"After {transform} there is no such part, as there was no pair of edits that both "
+                f"show a face. The same person there: {', '.join(shares)} of the edits."
+            )
 
 
 def fill(text: str, content: str) -> str:
@@ -290,7 +303,7 @@ def fill(text: str, content: str) -> str:
 
 
 def _markdown(table: Table) -> list[str]:
-    head, *rows = table
+    head, *rows = drop_empty(table)
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     return lines + [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
 

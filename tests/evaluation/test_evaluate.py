@@ -15,6 +15,7 @@ from PIL import Image
 import decontext
 from decontext.errors import InputError
 from decontext.evaluation.page import write_page
+from decontext.evaluation.photo_run import protected_path
 from decontext.evaluation.plan import NONE, ORIGINAL, Plan, build_protections, find_photos
 from decontext.evaluation.results import read_rows
 from decontext.evaluation.run import Instruments, evaluate, load_instruments
@@ -113,7 +114,7 @@ def test_protected_photos_keep_their_budget_and_their_grey(report: Path, figures
             if row["label"].startswith("random-sign"):
                 assert row["levels"] == 16
                 assert 20 < row["worst_patch"] <= row["psnr"] + 0.01 < 30
-            saved = report / "pictures" / row["photo"] / f"{row['protection']}.png"
+            saved = protected_path(report, row["sha256"], row["protection"])
             with Image.open(saved) as image:
                 pixels = np.asarray(image.convert("RGB"))
             assert row["photo"] != "c-grey.png" or not np.ptp(pixels, axis=2).any()
@@ -172,7 +173,8 @@ def test_what_another_process_has_done_is_not_done_again(
         on_progress=lambda done, total, what: told.append(what),
     )
     assert set(told) == {""}  # nothing was made
-    assert len(read_rows([report / "second.jsonl"])) == 1
+    (heading, broken) = read_rows([report / "second.jsonl"])
+    assert (heading["kind"], broken["photo"]) == ("heading", "d-broken.JPG")  # tried again
 
 
 def test_results_of_another_editor_are_not_continued(
@@ -204,7 +206,7 @@ def test_wrong_folder_is_an_error(tmp_path: Path, name: str, message: str) -> No
     (tmp_path / "file.txt").touch()
     with pytest.raises(InputError, match=message):
         find_photos(tmp_path / name)
-    with pytest.raises(InputError, match="there is no picture in"):
+    with pytest.raises(InputError, match="there is no picture to evaluate in"):
         find_photos(tmp_path)
 
 
@@ -277,7 +279,7 @@ def test_command_evaluates_a_folder_and_says_what_it_found(
     arguments = ["evaluate", folder, "-o", output, "--editor", "flux-kontext", "--weights", weights]
     arguments += ["--device", "cpu", "--steps", 1, "--edit-steps", 1, "--prompts", 1]
     arguments += ["--methods", "uniform", "--budgets", "16", "--transforms", "none,redraw"]
-    assert run([*map(str, arguments), "--json"]) == 0
+    assert run([*map(str, arguments), "--json"]) == 1  # a photo could not be read
     values = json.loads(capsys.readouterr().out)
     assert values["page"] == str(output / "index.html")
     assert (output / "index.html").exists()
@@ -285,10 +287,14 @@ def test_command_evaluates_a_folder_and_says_what_it_found(
     after = values["versions"]["uniform 16/255"]["after"]
     assert set(after) == {"none", "redraw"}
     assert set(values["versions"]["attention cut: the bound"]["after"]) == {"none"}
-    assert run([*map(str, arguments)]) == 0  # nothing is left to do; the result is shown again
+    assert run([*map(str, arguments)]) == 1  # nothing is left to do; the result is shown again
     said = capsys.readouterr().out
     assert "d-broken.JPG: unreadable" in said
     assert "uniform 16/255" in said and "same: dlib" in said
     assert max(map(len, said.split("page:")[0].split("version")[1].splitlines())) <= 100
+    assert {"edits.csv", "summary.csv"} <= {path.name for path in output.iterdir()}
+    (folder / "d-broken.JPG").unlink()
+    assert run([*map(str, arguments)]) == 0
+    assert "d-broken.JPG" not in capsys.readouterr().out
     assert run([*map(str, arguments[:2]), "-o", str(folder), "--editor", "flux-kontext"]) == 2
     assert "another folder than the photos" in capsys.readouterr().err

@@ -40,6 +40,7 @@ def test_nothing_and_one_group_give_no_interval():
     assert summarise([], []).to_dict() == dict.fromkeys(summarise([], []).to_dict()) | {
         "count": 0,
         "missing": 0,
+        "groups": 0,
     }
     single = summarise([0.2, 0.4], ["a", "a"])
     assert (single.low, single.high) == (None, None)

@@ -118,8 +118,8 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_results_say_what_was_met_and_what_was_missed(documents: Path) -> None:
     text = (documents / "results.md").read_text(encoding="utf-8")
-    assert "minus that with `flow`: -0.40 [-0.40, -0.40], **better** (sface)" in text
-    assert "minus that with `encoder`: +0.00" in text
+    assert "minus that with `flow`: -0.40 [-0.40, -0.40] n=2, **better** (sface)" in text
+    assert "minus that with `encoder`: 0.00" in text
     assert (
         "after jpeg-75, `--robust web`: 86% of the drop of identity is left (goal 80%): met" in text
     )

@@ -71,10 +71,12 @@ def evaluate(
     """
     terminal = Terminal(as_json=as_json, quiet=quiet)
     require_editor(editor)
+    from decontext.evaluation.figures import Figures
     from decontext.evaluation.page import write_page
     from decontext.evaluation.plan import TRANSFORMS, Plan, build_protections, find_photos
     from decontext.evaluation.run import evaluate as run_evaluation
     from decontext.evaluation.run import load_instruments
+    from decontext.evaluation.spreadsheet import write_spreadsheets
     from decontext.prompts import HELD_OUT
     from decontext.settings import ProtectSettings, parse_epsilon
 
@@ -105,7 +107,10 @@ def evaluate(
             on_progress=draw,
         )
     page = write_page(rows, output, photos)
+    write_spreadsheets(rows, output)
     terminal.show_evaluation(rows, page)
+    if Figures(rows).failed():
+        raise typer.Exit(1)
 
 
 def _split(text: str) -> list[str]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from decontext.errors import InputError
 from decontext.evaluation import charts
+from decontext.evaluation.photo_run import protected_path
 from decontext.evaluation.plan import CUT, NONE, ORIGINAL
-from decontext.evaluation.results import Row
+from decontext.evaluation.results import Row, identify, printable
 from decontext.evaluation.tables import (
     Figures,
     fidelity_table,
@@ -113,24 +113,25 @@ def _picture_sections(
     figures: Figures, folder: Path, photos: tuple[Path, ...]
 ) -> Iterator[Section]:
     """Photo, protected photo, difference, and edits of both after every transform."""
-    for path in photos[:SHOWN_PHOTOS]:
+    for path, content in identify(photos[:SHOWN_PHOTOS]).items():
         try:
             original = read_pixels(path)
-        except InputError:
+        except Exception:  # Its row says why it could not be read.
             continue
-        rows = [[Figure(_thumbnail(original), path.name)]]
+        name = printable(path.name)
+        rows = [[Figure(_thumbnail(original), name)]]
         rows += [
             [
-                *_edit_figures(figures, folder, path.name, ORIGINAL, "the original"),
-                *_edit_figures(figures, folder, path.name, CUT, "the original, attention cut"),
+                *_edit_figures(figures, folder, content, ORIGINAL, "the original"),
+                *_edit_figures(figures, folder, content, CUT, "the original, attention cut"),
             ]
         ]
         for key, label in figures.labels.items():
-            saved = folder / "pictures" / path.name / f"{key}.png"
+            saved = protected_path(folder, content, key)
             if saved.exists():
                 rows.append(_protected_figures(original, read_pixels(saved), label))
-                rows.append(list(_edit_figures(figures, folder, path.name, key, "the protected")))
-        yield Section(path.name, rows=[row for row in rows if row])
+                rows.append(list(_edit_figures(figures, folder, content, key, "the protected")))
+        yield Section(name, rows=[row for row in rows if row])
 
 
 def _protected_figures(original: Tensor, protected: Tensor, label: str) -> list[Figure]:
@@ -146,7 +147,7 @@ def _edit_figures(
 ) -> Iterator[Figure]:
     """One edit after every transform: the first instruction with the first seed."""
     for transform in figures.transforms:
-        row = next(iter(figures.edits(version, transform, photo=photo)), None)
+        row = next(iter(figures.edits(version, transform, sha256=photo)), None)
         if row is not None and (folder / row["picture"]).exists():
             how = "" if transform == NONE else f" after {transform}"
             value = row["identity"][figures.recognisers[0]]

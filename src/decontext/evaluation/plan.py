@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
@@ -19,6 +19,7 @@ from decontext.editors import Editor
 from decontext.errors import InputError
 from decontext.prompts import HELD_OUT
 from decontext.publishing.transforms import parse_transform
+from decontext.report import FORMAT, report_path
 from decontext.settings import LEVELS, ObjectiveName, ProtectSettings, RobustLevel
 
 ORIGINAL = "original"
@@ -34,6 +35,9 @@ REDRAW_INSTRUCTION = "remove the noise and keep the picture as it is"
 TRANSFORMS = (NONE, "jpeg-75", "resize-0.5", "jpeg-75+resize-0.5")
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".avif")
 """What counts as a picture in a folder, readable or not; other files are left alone."""
+
+PROTECTED = ".protected"
+"""How `decontext protect` ends the name of a photo if it is not told one."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,9 @@ def build_protections(
 def find_photos(folder: str | Path) -> tuple[Path, ...]:
     """The pictures of a folder by name, readable or not.
 
+    Hidden files are left out, unfinished files of a run that was killed among them, and protected
+    photos: those with a report beside them, or named `NAME.protected` beside their original.
+
     Raises:
         InputError: there is no such folder, or no picture in it.
     """
@@ -124,12 +131,27 @@ def find_photos(folder: str | Path) -> tuple[Path, ...]:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise InputError(f"{folder} {what}; it must be a folder of photos.", "Check the name.")
-    photos = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in ENDINGS and p.is_file()]
+    files = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in ENDINGS and p.is_file()]
+    stems = {path.stem for path in files}
+    photos = [path for path in files if path.name[0] != "." and not _is_protected(path, stems)]
     if not photos:
         raise InputError(
-            f"there is no picture in {folder}.", f"Put some in it: {', '.join(ENDINGS)}."
+            f"there is no picture to evaluate in {folder}.",
+            f"Put some in it: {', '.join(ENDINGS)}; protected photos do not count.",
         )
     return tuple(photos)
+
+
+def _is_protected(path: Path, stems: Set[str]) -> bool:
+    """Whether a picture is what `decontext protect` makes, by its name or its report."""
+    original, ending = path.stem[: -len(PROTECTED)], path.stem[-len(PROTECTED) :]
+    if ending == PROTECTED and original in stems:
+        return True
+    try:
+        report = json.loads(report_path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(report, dict) and report.get("format") == FORMAT
 
 
 def publish(name: str, picture: Tensor, *, editor: Editor) -> Tensor:

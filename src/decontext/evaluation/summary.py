@@ -14,6 +14,8 @@ import numpy as np
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+FEW = 5
+"""From so many groups on an interval is worth its name."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Summary:
         worst: the largest figure: for a similarity the edit that protects least.
         share: part at or above the threshold, the missing ones counted as below; None without one.
         share_low, share_high: its interval, as above.
+        groups: how many groups the interval of the mean is drawn from.
     """
 
     count: int
@@ -40,6 +43,7 @@ class Summary:
     share: float | None = None
     share_low: float | None = None
     share_high: float | None = None
+    groups: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -87,6 +91,7 @@ def summarise(
         share=share,
         share_low=low,
         share_high=high,
+        groups=len({group for group, there in zip(groups, found, strict=True) if there}),
     )
 
 

@@ -1,137 +1,39 @@
-"""From rows to figures: what edits of each version show, after each transform, and how sure it is.
-
-Everything is computed from rows alone, so that tables and pages can be made again from the file.
-"""
+"""The figures of an evaluation as tables and plain values, and how numbers are written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
 from typing import Any
 
-from decontext.evaluation.plan import CUT, NONE, ORIGINAL
-from decontext.evaluation.results import Row
-from decontext.evaluation.summary import Summary, summarise
+from decontext.evaluation.figures import Figures
+from decontext.evaluation.plan import CUT, ORIGINAL
+from decontext.evaluation.results import content_of
+from decontext.evaluation.summary import FEW, Summary
+
+__all__ = [
+    "ABSENT",
+    "Figures",
+    "Table",
+    "drop_empty",
+    "fidelity_table",
+    "identity_table",
+    "number",
+    "number_beside",
+    "percent",
+    "photo_table",
+    "prompt_table",
+    "short_table",
+    "signed",
+    "to_dict",
+    "transform_table",
+    "warn_of_few",
+    "with_interval",
+]
 
 Table = list[tuple[str, ...]]
 """Rows of cells; the first is the head."""
 
 ABSENT = "–"
-
-
-@dataclass(frozen=True)
-class Figures:
-    """The rows of an evaluation, and what they say.
-
-    A version is `original` or the key of a protection; `label` gives its name.
-    """
-
-    rows: Sequence[Row]
-
-    @cached_property
-    def heading(self) -> Row:
-        """Editor, thresholds and the name of the image encoder."""
-        return next(iter(self._of("heading")), {"thresholds": {}, "likeness": ""})
-
-    @property
-    def recognisers(self) -> tuple[str, ...]:
-        """Names of the recognisers, SFace first."""
-        return tuple(self.heading["thresholds"])
-
-    @cached_property
-    def labels(self) -> dict[str, str]:
-        """Versions and their names, the original first, in the order of the rows."""
-        found = {ORIGINAL: "the original"}
-        if self.edits(CUT):
-            found[CUT] = "attention cut: the bound"
-        for row in self._of("protection"):
-            found.setdefault(row["protection"], row["label"])
-        return found
-
-    @cached_property
-    def transforms(self) -> tuple[str, ...]:
-        """Names of the transforms, in the order of the rows."""
-        return tuple(dict.fromkeys(row["transform"] for row in self._of("edit")))
-
-    def identity(
-        self, version: str, transform: str = NONE, *, recogniser: str | None = None, **fields: Any
-    ) -> Summary:
-        """How much edits show the person of the original; `fields` choose rows further."""
-        name = recogniser or self.recognisers[0]
-        rows = self.edits(version, transform, **fields)
-        return summarise(
-            [row["identity"][name] for row in rows],
-            [row["photo"] for row in rows],
-            threshold=self.heading["thresholds"][name],
-        )
-
-    def value(self, name: str, version: str, transform: str = NONE) -> Summary:
-        """Another figure of edits: `likeness`, `blur` or `noise`."""
-        rows = self.edits(version, transform)
-        return summarise([row[name] for row in rows], [row["photo"] for row in rows])
-
-    def face_found(self, version: str, transform: str = NONE) -> float | None:
-        """Part of the edits in which a face was found: one minus FDFR."""
-        rows = self.edits(version, transform)
-        return sum(row["faces"] > 0 for row in rows) / len(rows) if rows else None
-
-    def attention_drop(self, version: str, transform: str = NONE) -> Summary:
-        """By what part the context proportion fell, the original after the same transform."""
-        rows = self._of("measurement", protection=version, transform=transform)
-        return summarise([row["drop"] for row in rows], [row["photo"] for row in rows])
-
-    def fidelity(self, name: str, version: str) -> Summary:
-        """A figure of the protected photos: `levels`, `psnr`, `ssim`, `ms_ssim`, ..."""
-        rows = self._of("protection", protection=version)
-        return summarise([row[name] for row in rows], [row["photo"] for row in rows])
-
-    def identity_drop(self, version: str, transform: str) -> float | None:
-        """How far identity fell against edits of the original after the same transform.
-
-        Only pairs of edits count of which both show a face, of the same photo, prompt and seed.
-        """
-        name = self.recognisers[0]
-        before = {_pair(r): r["identity"][name] for r in self.edits(ORIGINAL, transform)}
-        after = {_pair(r): r["identity"][name] for r in self.edits(version, transform)}
-        drops = [
-            before[pair] - value
-            for pair, value in after.items()
-            if value is not None and before.get(pair) is not None
-        ]
-        return sum(drops) / len(drops) if drops else None
-
-    def identity_difference(
-        self, version: str, other: str, *, recogniser: str | None = None
-    ) -> Summary:
-        """Identity of edits of one version minus that of another, by pairs as above."""
-        name = recogniser or self.recognisers[0]
-        before = {_pair(r): r["identity"][name] for r in self.edits(other)}
-        after = {_pair(r): r["identity"][name] for r in self.edits(version)}
-        pairs = [p for p, v in after.items() if v is not None and before.get(p) is not None]
-        return summarise([after[p] - before[p] for p in pairs], [p[0] for p in pairs])
-
-    def kept(self, version: str, transform: str) -> float | None:
-        """Part of the drop of identity that a transform leaves; None where there was none."""
-        whole, left = self.identity_drop(version, NONE), self.identity_drop(version, transform)
-        # A drop of less than 0.05 is within what another seed does; a part of it says nothing.
-        return left / whole if whole is not None and left is not None and whole >= 0.05 else None
-
-    def edits(self, version: str, transform: str = NONE, **fields: Any) -> list[Row]:
-        """The rows of edits of a version after a transform."""
-        return self._of("edit", protection=version, transform=transform, **fields)
-
-    def photos(self) -> list[Row]:
-        """One row for each photo, with what the reader should know of it."""
-        return self._of("photo")
-
-    def failures(self) -> list[Row]:
-        """Protections that failed, with the reason."""
-        return self._of("failure")
-
-    def _of(self, kind: str, **fields: Any) -> list[Row]:
-        wanted = {"kind": kind, **fields}
-        return [row for row in self.rows if all(row.get(k) == v for k, v in wanted.items())]
 
 
 def identity_table(figures: Figures, versions: Mapping[str, str] | None = None) -> Table:
@@ -149,10 +51,10 @@ def identity_table(figures: Figures, versions: Mapping[str, str] | None = None) 
         table.append(
             (
                 label,
-                *(_with_interval(value) for value in found),
+                *(with_interval(value) for value in found),
                 *(percent(value.share) for value in found),
                 number(found[0].spread),
-                number(found[0].worst),
+                number_beside(found[0].worst, figures.heading["thresholds"][names[0]]),
                 percent(figures.face_found(version)),
                 number(figures.value("likeness", version).mean),
                 str(found[0].count + found[0].missing),
@@ -169,7 +71,7 @@ def short_table(figures: Figures) -> Table:
         found = [figures.identity(version, recogniser=name) for name in names]
         interval = ABSENT
         if found[0].low is not None:
-            interval = f"{number(found[0].low)}..{number(found[0].high)}"
+            interval = f"{number(found[0].low)}..{number(found[0].high)} n={found[0].groups}"
         shares = (percent(value.share) for value in found)
         face = percent(figures.face_found(version))
         table.append((label, number(found[0].mean), interval, *shares, face))
@@ -190,7 +92,7 @@ def transform_table(figures: Figures, version: str) -> Table:
             (
                 transform,
                 number(figures.identity(ORIGINAL, transform).mean),
-                _with_interval(found),
+                with_interval(found),
                 percent(found.share),
                 number(figures.identity_drop(version, transform)),
                 percent(figures.kept(version, transform)),
@@ -237,7 +139,7 @@ def photo_table(figures: Figures) -> Table:
     table: Table = [("photo", "size", "status", "notes")]
     for row in figures.photos():
         size = " × ".join(map(str, row.get("size", ()))) or ABSENT
-        failed = [f["message"] for f in figures.failures() if f["photo"] == row["photo"]]
+        failed = [f["message"] for f in figures.failures(row)]
         table.append((row["photo"], size, row["status"], "; ".join([*row["notes"], *failed])))
     return table
 
@@ -275,10 +177,34 @@ def _after(figures: Figures, version: str, transform: str) -> Mapping[str, Any]:
     return values
 
 
+def drop_empty(table: Table) -> Table:
+    """A table without the rows and columns in which nothing was measured."""
+    head, *rows = table
+    rows = [row for row in rows if len(row) == 1 or any(cell != ABSENT for cell in row[1:])]
+    kept = [
+        place for place in range(len(head)) if not rows or any(r[place] != ABSENT for r in rows)
+    ]
+    return [tuple(row[place] for place in kept) for row in (head, *rows)]
+
+
 def number(value: float | None, digits: int = 2) -> str:
     """A figure for a table; a dash where there is none."""
     # Adding zero turns a rounded -0.0 into 0.0.
     return ABSENT if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def signed(value: float) -> str:
+    """A difference with its sign; what rounds to nothing has none."""
+    rounded = round(value, 2) + 0.0
+    return f"{rounded:+.2f}" if rounded else "0.00"
+
+
+def number_beside(value: float | None, threshold: float) -> str:
+    """A figure with as many digits as tell it from a threshold: two, near it three or four."""
+    digits = 2
+    while value is not None and digits < 4 and round(value, digits) == round(threshold, digits):
+        digits += 1
+    return number(value, digits)
 
 
 def percent(value: float | None) -> str:
@@ -286,11 +212,18 @@ def percent(value: float | None) -> str:
     return ABSENT if value is None else f"{round(value, 2) + 0.0:.0%}"
 
 
-def _with_interval(found: Summary) -> str:
+def with_interval(found: Summary) -> str:
+    """A mean, its interval, and how many photos that is drawn from; `only` where they are few."""
     if found.low is None:
         return number(found.mean)
-    return f"{number(found.mean)} [{number(found.low)}, {number(found.high)}]"
+    few = " only" if found.groups < FEW else ""
+    return f"{number(found.mean)} [{number(found.low)}, {number(found.high)}] n={found.groups}{few}"
 
 
-def _pair(row: Row) -> tuple[Any, ...]:
-    return row["photo"], row["prompt"], row["seed"]
+def warn_of_few(figures: Figures) -> str:
+    """A sentence for whoever reads intervals of a few photos; empty where there are enough."""
+    count = len(set(map(content_of, figures.edits(ORIGINAL))))
+    if count >= FEW:
+        return ""
+    photos = "one photo" if count == 1 else f"{count} photos"
+    return f"{photos}: a direction, no more. An interval of so few looks surer than it is."
