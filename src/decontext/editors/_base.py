@@ -84,6 +84,10 @@ class Editor(Protocol):
 
     Images are float32 RGB of shape `(1, 3, height, width)` in [0, 1]; a size is
     `(width, height)` in pixels; `sigma` is the noise level in [0, 1], 1 is pure noise.
+
+    It may be used from several threads at the same time, each with a photo of its own: results are
+    those of one after the other. A pass keeps nothing that another can see; loading weights and
+    encoding instructions wait for each other. Each pass takes memory of its own.
     """
 
     @property

@@ -8,6 +8,7 @@ tokens carry 1 on the first position axis, the target's 0. The autoencoder's mod
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy, deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -308,7 +309,7 @@ class FluxKontextEditor:
                 on_step(step + 1, total)
             return tensors
 
-        edited: Tensor = self._pipeline(
+        edited: Tensor = self._own_pipeline()(
             image=photo,
             prompt_embeds=encoded["embeddings"],
             pooled_prompt_embeds=encoded["pooled"],
@@ -323,6 +324,12 @@ class FluxKontextEditor:
             _auto_resize=False,
         ).images
         return edited.float().cpu()
+
+    def _own_pipeline(self) -> Any:
+        """The pipeline for one edit: it and its scheduler keep where they are in themselves."""
+        own = copy(self._pipeline)
+        own.scheduler = deepcopy(self._pipeline.scheduler)
+        return own
 
     def _on_device(self, tensors: Any) -> dict[str, Tensor]:
         dtype = self._engine.dtype

@@ -271,13 +271,15 @@ class Step1XEditor:
         self, context: Tensor, prompt: Prompt, sigma: float, noise: Tensor, blocks: Sequence[int]
     ) -> Tensor:
         """See `AttendsLatents`."""
-        connect = partial(self._connect, [prompt], sigma)
-        return self._engine.attend(context, noise, connect, sigma, blocks)
+        body = self.parts.body
+        connect = partial(self._connect, body, [prompt], sigma)
+        return body.engine.attend(context, noise, connect, sigma, blocks)
 
     def predict(self, image: Tensor, prompt: Prompt, sigma: float, noisy: Tensor) -> Tensor:
         """See `Editor.predict`; with the instruction and without guidance, as in its training."""
-        connect = partial(self._connect, [prompt], sigma)
-        return self._engine.predict(self.encode_image(image), noisy, connect, sigma)
+        body = self.parts.body
+        connect = partial(self._connect, body, [prompt], sigma)
+        return body.engine.predict(self.encode_image(image), noisy, connect, sigma)
 
     @torch.no_grad()
     def edit(
@@ -325,10 +327,10 @@ class Step1XEditor:
 
         `prompts` are the instruction and the empty one.
         """
-        total = len(sigmas) - 1
+        total, body = len(sigmas) - 1, self.parts.body
         for index, (sigma, following) in enumerate(pairwise(sigmas)):
-            velocities = self._engine.predict(
-                context, noisy, partial(self._connect, prompts, sigma), sigma
+            velocities = body.engine.predict(
+                context, noisy, partial(self._connect, body, prompts, sigma), sigma
             )
             velocity = guide(velocities[:1], velocities[1:], sigma=sigma, guidance=guidance)
             noisy = noisy + (following - sigma) * velocity
@@ -336,13 +338,14 @@ class Step1XEditor:
                 on_step(index + 1, total)
         return noisy
 
-    def _connect(self, prompts: Sequence[Prompt], sigma: float) -> Text:
+    def _connect(self, body: Body, prompts: Sequence[Prompt], sigma: float) -> Text:
         """The text tokens of a batch of prompts at a noise level.
 
         Padding is zero, and takes part in the transformer's attention as everything else does.
         """
-        body, dtype = self.parts.body, self._engine.dtype
-        body.connector.to(dtype)
+        dtype = body.engine.dtype
+        with self.parts.lock:
+            body.connector.to(dtype)
         readings = [prompt.tensors["states"] for prompt in prompts]
         shape = (len(readings), self._positions, readings[0].shape[-1])
         states = torch.zeros(shape, dtype=dtype, device=self.device)

@@ -17,7 +17,12 @@ from decontext.attention import SequenceLayout, measure
 from decontext.editors._base import Cost
 from decontext.editors.flux import family
 from decontext.editors.weights.plan import TEXT_TOKENS, Demand, number_bytes, pass_flop, step_flop
-from decontext.editors.weights.transformer import DTYPES, LoadedTransformer, Transformer
+from decontext.editors.weights.transformer import (
+    DTYPES,
+    LoadedTransformer,
+    Transformer,
+    naming_size,
+)
 
 Sizes = Sequence[tuple[int, int]]
 
@@ -41,6 +46,9 @@ class FluxEngine:
 
     `shift` leads from the position of a target token to that of the photo's token at the same
     place, `square` is the working size of a square photo, `text_tokens` what a pass has of them.
+
+    Passes of several threads share the weights and nothing else. What changes the weights, choosing
+    how they are held and loading them, is done by one thread at a time.
     """
 
     def __init__(
@@ -73,10 +81,11 @@ class FluxEngine:
 
     def settle(self, blocks: Sequence[int] = (), sizes: Sizes = ()) -> None:
         """Choose how the transformer is held, where that is open, and bring the rest along."""
-        self.transformer.settle(self._demand(blocks, sizes))
-        if self.transformer.plan is not None and self.vae.dtype != self.dtype:
-            torch.nn.Module.to(self.vae, self.dtype)  # diffusers' own makes remarks
-        self.vae.encoder.gradient_checkpointing = self.transformer.checkpointing
+        with self.transformer.lock:
+            self.transformer.settle(self._demand(blocks, sizes))
+            if self.transformer.plan is not None and self.vae.dtype != self.dtype:
+                torch.nn.Module.to(self.vae, self.dtype)  # diffusers' own makes remarks
+            self.vae.encoder.gradient_checkpointing = self.transformer.checkpointing
 
     def settle_for(self, noise: Tensor, blocks: Sequence[int]) -> None:
         """The same, for a pass over these target latents."""
@@ -148,7 +157,7 @@ class FluxEngine:
 
         Latents are those of one picture; each text of the batch gets them.
         """
-        model, rotary = self.transformer.model, self.transformer.rotary
+        model = self.transformer.model
         dtype, device = self.dtype, self.device
         tokens = [family.pack(latents.to(device, dtype)) for latents in (target, context)]
         batch, count = text.tokens.shape[:2]
@@ -161,8 +170,7 @@ class FluxEngine:
         ids = family.position_ids(target, context, shift=self._shift, like=tokens[0])
 
         def run() -> Tensor:
-            rotary.size = (count, *target.shape[-2:], *context.shape[-2:])
-            try:
+            with naming_size((count, *target.shape[-2:], *context.shape[-2:])):
                 output: Tensor = model(
                     hidden_states=torch.cat(tokens, dim=1).expand(batch, -1, -1),
                     timestep=torch.full((batch,), sigma, dtype=dtype, device=device),
@@ -173,8 +181,6 @@ class FluxEngine:
                     img_ids=ids,
                     return_dict=False,
                 )[0]
-            finally:
-                rotary.size = None
             return output
 
         return run, layout

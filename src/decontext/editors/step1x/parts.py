@@ -6,6 +6,7 @@ instruction and a photo is small and kept, so that the second can take its place
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,13 +48,18 @@ class Look:
 class Parts:
     """Loads what is needed when it is first needed.
 
-    Unless they are `together`, loading one of the two forgets the other.
+    Unless they are `together`, loading one of the two forgets the other. One thread at a time
+    loads or reads: the language model keeps positions of what it reads in itself.
+
+    Attributes:
+        lock: held meanwhile; a pass through the transformer runs without it.
     """
 
     def __init__(
         self, load_body: Callable[[], Body], load_text: Callable[[], TextSide], *, together: bool
     ) -> None:
         self.together = together
+        self.lock = threading.RLock()
         self.loaded_body: Body | None = None
         self.loaded_text: TextSide | None = None
         self._load_body, self._load_text = load_body, load_text
@@ -64,26 +70,30 @@ class Parts:
         """Parts with another body, which share what was read."""
         other = Parts(load_body, self._load_text, together=self.together)
         other.loaded_text, other._readings = self.loaded_text, self._readings
+        other.lock = self.lock  # of what they share
         return other
 
     @property
     def body(self) -> Body:
         """Frozen."""
-        if self.loaded_body is None:
-            if not self.together:
-                self.loaded_text = None
-            self.loaded_body = self._load_body()
-            family.freeze((self.loaded_body.connector,))
-        return self.loaded_body
+        with self.lock:
+            if self.loaded_body is None:
+                if not self.together:
+                    self.loaded_text = None
+                body = self._load_body()
+                family.freeze((body.connector,))
+                self.loaded_body = body
+            return self.loaded_body
 
     @property
     def text(self) -> TextSide:
         """Frozen."""
-        if self.loaded_text is None:
-            if not self.together:
-                self.loaded_body = None
-            self.loaded_text = self._load_text()
-        return self.loaded_text
+        with self.lock:
+            if self.loaded_text is None:
+                if not self.together:
+                    self.loaded_body = None
+                self.loaded_text = self._load_text()
+            return self.loaded_text
 
     def look(self, image: Tensor, bring: Callable[[Tensor], Tensor]) -> Look:
         """The photo as the language model sees it; `bring` brings it to the working size.
@@ -109,6 +119,11 @@ class Parts:
                 "beside the transformer",
                 "leave out --count-vlm-tokens, or try --precision nf4 or --stream-weights",
             )
+        with self.lock:
+            reading = self._read(text, look)
+        return Prompt(text, {"states": reading.states}, photo=reading.photo)
+
+    def _read(self, text: str, look: Look) -> Reading:
         key = (look.digest, text)
         reading = self._readings.get(key)
         if reading is None:
@@ -119,4 +134,4 @@ class Parts:
                 while len(self._readings) >= REMEMBERED:
                     del self._readings[next(iter(self._readings))]
                 self._readings[key] = reading
-        return Prompt(text, {"states": reading.states}, photo=reading.photo)
+        return reading

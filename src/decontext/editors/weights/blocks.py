@@ -9,6 +9,7 @@ the device for as long as they run. What comes after the last wanted block is ne
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,6 +32,7 @@ class StreamedBlock(nn.Module):
 
     Under checkpointing it runs inside the checkpointed function, so that the backward pass fetches
     them again: one block's weights are on the device at a time, and the gradients are exact.
+    While it runs its weights are exchanged for the fetched ones: one thread at a time.
     """
 
     def __init__(self, block: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
@@ -38,11 +40,13 @@ class StreamedBlock(nn.Module):
         # Hidden from torch's bookkeeping: whoever moves the model leaves the stored weights alone.
         self._hidden = (block,)
         self._device, self._dtype = device, dtype
+        self._lock = threading.Lock()
 
     def forward(self, *arguments: Any, **options: Any) -> Any:
         (block,) = self._hidden
-        weights = {name: self._fetch(tensor) for name, tensor in _tensors(block)}
-        return functional_call(block, weights, arguments, options)
+        with self._lock:
+            weights = {name: self._fetch(tensor) for name, tensor in _tensors(block)}
+            return functional_call(block, weights, arguments, options)
 
     def _fetch(self, stored: Tensor) -> Tensor:
         # Packed numbers keep their type; ordinary ones get that of the computation.

@@ -10,6 +10,7 @@ import gc
 import hashlib
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class TextEncoder:
 
     `load(part, dtype)` loads one of the `parts`, by default FLUX.1's. `cache` keeps what
     was encoded beyond this process. Large encoders run in bfloat16, as in anyone's edit, small ones
-    in float32.
+    in float32. One thread at a time encodes: tokenizers are not made for more.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class TextEncoder:
         self._known: dict[str, dict[str, Tensor]] = {}
         self._pipeline: Any = self._load_pipeline() if self._is_small else None
         self._fingerprint = ""
+        self._lock = threading.RLock()
 
     def encode(self, text: str) -> dict[str, Tensor]:
         """What the parts make of it, such as `embeddings` `(1, tokens, width)`, on the CPU."""
@@ -85,6 +87,10 @@ class TextEncoder:
 
     def prepare(self, texts: Iterable[str]) -> None:
         """Encode what is new; large encoders are forgotten afterwards. Raises: EditorError."""
+        with self._lock:
+            self._prepare(texts)
+
+    def _prepare(self, texts: Iterable[str]) -> None:
         absent = [text for text in dict.fromkeys(texts) if not self._recall(text)]
         if not absent:
             return
@@ -101,7 +107,8 @@ class TextEncoder:
 
     def is_known(self, texts: Iterable[str]) -> bool:
         """Whether no text encoder is needed for these."""
-        return all(self._recall(text) for text in texts)
+        with self._lock:
+            return all(self._recall(text) for text in texts)
 
     def _recall(self, text: str) -> bool:
         if text not in self._known and self._cache is not None:
@@ -138,13 +145,15 @@ class ResidentText:
         self._pipeline, self._parts = pipeline, parts or FLUX
         self.length = length or _flux_length(pipeline)
         self._known: dict[str, dict[str, Tensor]] = {}
+        self._lock = threading.RLock()
 
     def encode(self, text: str) -> dict[str, Tensor]:
-        if text not in self._known:
-            self._known[text] = _encode(
-                self._parts, self._pipeline, text, self.length, torch.float32
-            )
-        return self._known[text]
+        with self._lock:
+            if text not in self._known:
+                self._known[text] = _encode(
+                    self._parts, self._pipeline, text, self.length, torch.float32
+                )
+            return self._known[text]
 
     def prepare(self, texts: Iterable[str]) -> None:
         for text in texts:

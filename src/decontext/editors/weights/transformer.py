@@ -7,7 +7,10 @@ streaming and checkpointing for what is asked, says so, and loads the blocks.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +33,10 @@ from decontext.machine import describe_bytes, free_memory
 
 logger = logging.getLogger("decontext")
 DTYPES = {4: torch.float32, 2: torch.bfloat16}
+KEPT_SIZES = 32
+
+Size = tuple[int, ...]
+"""Of a pass: text tokens, rows and columns of target and context."""
 
 
 class Transformer:
@@ -38,7 +45,7 @@ class Transformer:
     Attributes:
         model: diffusers' transformer, such as `FluxTransformer2DModel`.
         device: where it computes.
-        rotary: its rotary tables, kept for each size.
+        lock: held while weights are chosen, loaded or changed; a pass runs without it.
     """
 
     plan: Plan | None = None
@@ -47,9 +54,9 @@ class Transformer:
         _refuse_offloading(model)
         self.model = model
         self.device: torch.device = model.device
+        self.lock = threading.RLock()
         self.dimensions = count_dimensions(model)
-        self.rotary = RotaryTables(model.pos_embed)
-        model.pos_embed = self.rotary
+        model.pos_embed = RotaryTables(model.pos_embed)
         self.checkpointing = prepare_transformer(model, checkpointing)
 
     @property
@@ -135,8 +142,11 @@ class LoadedTransformer(Transformer):
         return replace(plan, reason=reason or plan.reason)
 
     def settle(self, demand: Demand) -> None:
-        if self.plan is not None:
-            return
+        with self.lock:
+            if self.plan is None:
+                self._settle(demand)
+
+    def _settle(self, demand: Demand) -> None:
         plan = self.propose(demand)
         gpu = self.device.type == "cuda"
         require_fit(plan, self._editor, gpu=gpu)
@@ -145,8 +155,8 @@ class LoadedTransformer(Transformer):
                 "%s may not fit: %s is needed, %s is free",
                 self._editor, describe_bytes(plan.total), describe_bytes(plan.free),
             )  # fmt: skip
-        self.plan = plan
         logger.info("%s: %s", self._editor, plan.describe())
+        self.plan = plan
         self.checkpointing = prepare_transformer(self.model, plan.checkpointing)
         self._loader = BlockLoader(
             self.model,
@@ -159,10 +169,12 @@ class LoadedTransformer(Transformer):
         )
 
     def load_blocks(self, count: int) -> None:
-        self._ready().load_blocks(count)
+        with self.lock:
+            self._ready().load_blocks(count)
 
     def load_everything(self) -> None:
-        self._ready().load_everything()
+        with self.lock:
+            self._ready().load_everything()
 
     def describe(self) -> str:
         name = self.plan.precision if self.plan else self._precision
@@ -229,20 +241,40 @@ def build_transformer(name: str, config: Mapping[str, Any]) -> Any:
 
 
 class RotaryTables(nn.Module):
-    """The rotary tables of a size, computed once: a pass names its size in `size`.
+    """The rotary tables of a size, computed once: a pass names its size, see `naming_size`.
 
-    Without a name they are computed as ever.
+    Without a name they are computed as ever. The last few sizes are kept.
     """
 
     def __init__(self, compute: Any) -> None:
         super().__init__()
         self._compute = compute
-        self._tables: dict[Any, Any] = {}
-        self.size: Any = None
+        self._tables: dict[Size, Any] = {}
 
     def forward(self, ids: Tensor, *others: Any, **options: Any) -> Any:
-        if self.size is None:
+        size = _size.get()
+        if size is None:
             return self._compute(ids, *others, **options)
-        if self.size not in self._tables:
-            self._tables[self.size] = self._compute(ids)
-        return self._tables[self.size]
+        tables = self._tables.get(size)
+        if tables is None:
+            tables = self._compute(ids)
+            # Replaced as a whole, so that no other thread sees it half changed.
+            kept = list(self._tables.items())[1 - KEPT_SIZES :]
+            self._tables = dict(kept) | {size: tables}
+        return tables
+
+
+@contextmanager
+def naming_size(size: Size) -> Iterator[None]:
+    """Within it, a pass of this thread has this size, and rotary tables known for it are used.
+
+    Blocks that are run again in a backward pass get the tables as an argument.
+    """
+    token = _size.set(size)
+    try:
+        yield
+    finally:
+        _size.reset(token)
+
+
+_size: ContextVar[Size | None] = ContextVar("decontext_size", default=None)
