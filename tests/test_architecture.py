@@ -13,7 +13,7 @@ import pytest
 import typer.main
 
 import decontext
-from decontext.cli import app
+from decontext.cli.commands import app
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "decontext"
@@ -114,7 +114,7 @@ def test_every_option_is_named_in_the_docs() -> None:
         section = sections[f"decontext {name}"]
         for parameter in command.params:
             for option in parameter.opts:
-                if option.startswith("-") and option != "--help":
+                if option.startswith("-") and option not in ("-h", "--help"):
                     assert f"`{option}" in section or f" {option}`" in section, (name, option)
 
 

@@ -7,31 +7,25 @@ from typing import Annotated
 
 import typer
 
-from decontext.cli._options import (
-    DebugOption,
-    DeviceOption,
-    EditorOption,
-    EpsilonOption,
-    ForceOption,
-    JsonOption,
-    PrecisionOption,
-    QuietOption,
-    RobustOption,
-    SeedOption,
-    StepsOption,
-    WeightsOption,
-    open_editor,
-    read_settings,
-    require_editor,
+from decontext.cli.options import (
+    METHOD,
+    EditorOptions,
+    MethodOptions,
+    SaveOptions,
+    option,
+    output_option,
 )
+from decontext.cli.prepare import open_editor, read_settings, require_editor
 from decontext.cli.terminal import Terminal
 
 
 def analyze(
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="Folder for the page and the numbers."),
+        Path, output_option("Folder for the page and the numbers.", metavar="FOLDER")
     ],
+    model: EditorOptions,
+    method: MethodOptions,
+    show: SaveOptions,
     photos: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -40,33 +34,27 @@ def analyze(
             show_default=False,
         ),
     ] = None,
-    editor: EditorOption = None,
-    epsilon: EpsilonOption = None,
-    steps: StepsOption = None,
-    robust: RobustOption = None,
     cut_context: Annotated[
         str,
-        typer.Option("--cut-context", metavar="BLOCKS", help="Blocks in which edits are blind."),
+        option(
+            "--cut-context",
+            "Blocks in which edits are blind.",
+            panel=METHOD,
+            metavar="BLOCKS",
+            default="all",
+        ),
     ] = "all",
-    seed: SeedOption = None,
-    weights: WeightsOption = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Show where and when an editor looks at a photo, before and after protection."""
-    terminal = Terminal(as_json=as_json, quiet=quiet)
-    require_editor(editor)
-    settings = read_settings(None, epsilon=epsilon, steps=steps, robust=robust, seed=seed)
+    terminal = Terminal(as_json=show.as_json, quiet=show.quiet)
+    require_editor(model)
+    settings = read_settings(method)
     from decontext.analysis.run import analyse
     from decontext.photo.images import load_photo
     from decontext.photo.portraits import PORTRAITS
 
     sources = [load_photo(photo) for photo in photos or PORTRAITS]
-    chosen = open_editor(terminal, editor, weights, device, precision)
+    chosen = open_editor(terminal, model)
     with terminal.progress("analysing") as draw:
         analysis = analyse(
             sources,
@@ -74,7 +62,7 @@ def analyze(
             output=output,
             settings=settings,
             cut=cut_context,
-            force=force,
+            force=show.force,
             on_progress=draw,
         )
     for line in analysis.summary():

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from decontext.cli._options import DebugOption, JsonOption
+from decontext.cli.options import ShowOptions
 from decontext.cli.terminal import Terminal
 from decontext.editors.weights.embeddings import EmbeddingCache
 
@@ -20,12 +20,14 @@ class Action(StrEnum):
 
 
 def cache(
-    action: Annotated[Action, typer.Argument(help="What to do.", show_default=False)],
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
+    show: ShowOptions,
+    action: Annotated[
+        Action,
+        typer.Argument(metavar="ACTION", help="What to do. Default: list.", show_default=False),
+    ] = Action.LIST,
 ) -> None:
     """List or clear the encoded instructions that are kept for the next photo."""
-    terminal = Terminal(as_json=as_json)
+    terminal = Terminal(as_json=show.as_json)
     kept = EmbeddingCache()
     entries = kept.entries()
     total = sum(entry.size for entry in entries)

@@ -2,45 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from decontext.cli._options import (
-    DebugOption,
-    EpsilonOption,
-    ForceOption,
-    JsonOption,
-    QuietOption,
-    SeedOption,
-    StepsOption,
-    open_editor,
-    parse_overrides,
+from decontext.cli.options import (
+    BudgetOptions,
+    EditorOptions,
+    SaveOptions,
+    epsilon_option,
+    output_option,
 )
+from decontext.cli.prepare import open_editor, read_settings
 from decontext.cli.terminal import Terminal
+
+FOLDER = Path("decontext-demo")
+EPSILON = 12.75 / 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions(BudgetOptions):
+    """The demonstration has the paper's budget."""
+
+    epsilon: Annotated[str | None, epsilon_option(EPSILON)] = None
 
 
 def demo(
+    *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the page and the pictures.")
-    ],
-    epsilon: EpsilonOption = None,
-    steps: StepsOption = None,
-    seed: SeedOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
+        Path,
+        output_option("Folder for the page and the pictures.", metavar="FOLDER", default=FOLDER),
+    ] = FOLDER,
+    budget: DemoOptions,
+    show: SaveOptions,
 ) -> None:
     """Protect two portraits against the embedded editor, edit all versions, and compare."""
-    terminal = Terminal(as_json=as_json, quiet=quiet)
-    overrides = parse_overrides(epsilon=epsilon, steps=steps, seed=seed)
+    terminal = Terminal(as_json=show.as_json, quiet=show.quiet)
     from decontext.demo import SETTINGS, run_demo
 
-    settings = replace(SETTINGS, **overrides)
-    chosen = open_editor(terminal, "kontext-mini", None, None, None)
+    settings = read_settings(budget, SETTINGS)
+    chosen = open_editor(terminal, EditorOptions(editor="kontext-mini"))
     with terminal.progress("demonstration") as draw:
-        demonstration = run_demo(output, chosen, settings=settings, force=force, on_progress=draw)
+        demonstration = run_demo(
+            output, chosen, settings=settings, force=show.force, on_progress=draw
+        )
     terminal.show_demonstration(demonstration)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from decontext.cli._options import DebugOption, JsonOption
+from decontext.cli.options import ShowOptions
 from decontext.cli.terminal import Terminal
 
 
-def doctor(as_json: JsonOption = False, debug: DebugOption = False) -> None:
+def doctor(show: ShowOptions) -> None:
     """Say what works on this machine: devices, memory, plans for the editors, what is missing."""
-    terminal = Terminal(as_json=as_json)
+    terminal = Terminal(as_json=show.as_json)
     from decontext.doctor import examine
 
     diagnosis = examine()

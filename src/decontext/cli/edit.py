@@ -9,55 +9,43 @@ from typing import Annotated
 
 import typer
 
-from decontext.cli._options import (
-    DebugOption,
-    DeviceOption,
-    EditorOption,
-    ForceOption,
-    JsonOption,
-    PartsOption,
-    PrecisionOption,
-    QuietOption,
+from decontext.cli.options import (
+    BASICS,
+    METHOD,
+    EditorOptions,
+    SaveOptions,
     SeedOption,
-    StreamOption,
-    WeightsOption,
-    open_editor,
-    require_editor,
+    edit_steps_option,
+    option,
+    output_option,
 )
+from decontext.cli.prepare import open_editor, require_editor
 from decontext.cli.terminal import Terminal
 from decontext.errors import InputError
 
 
 def edit(
-    photo: Annotated[Path, typer.Argument(help="The photo.", show_default=False)],
-    instruction: Annotated[str, typer.Argument(help="What to edit.", show_default=False)],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The edited picture.", show_default=False)
-    ],
-    editor: EditorOption = None,
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The photo.")],
+    instruction: Annotated[str, typer.Argument(metavar="INSTRUCTION", help="What to edit.")],
+    output: Annotated[Path, output_option("The edited picture.", metavar="FILE")],
+    model: EditorOptions,
+    show: SaveOptions,
+    steps: Annotated[int | None, edit_steps_option("--steps", panel=BASICS)] = None,
     seed: SeedOption = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="Denoising steps.", min=1)] = None,
     cut_context: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--cut-context",
+            "Hide the photo from the picture in these attention blocks: all, single:3, ...",
+            panel=METHOD,
             metavar="BLOCKS",
-            help="Hide the photo from the picture in these attention blocks: all, single:3, ...",
+            default="none",
         ),
     ] = None,
-    weights: WeightsOption = None,
-    parts: PartsOption = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
-    stream_weights: StreamOption = False,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Edit a photo as anyone would, to see what an editor makes of it."""
-    terminal = Terminal(as_json=as_json, quiet=quiet)
-    require_editor(editor)
+    terminal = Terminal(as_json=show.as_json, quiet=show.quiet)
+    require_editor(model)
     if not instruction.strip():
         raise InputError("the instruction is empty; it must say what to edit.", "Try 'smile'.")
     from decontext.photo.files import check_absent
@@ -65,10 +53,8 @@ def edit(
 
     source = load_photo(photo)
     check_output(replace(source, alpha=None), output)
-    check_absent(output, force=force)
-    chosen = open_editor(
-        terminal, editor, weights, device, precision, parts=parts, stream_weights=stream_weights
-    )
+    check_absent(output, force=show.force)
+    chosen = open_editor(terminal, model)
     hidden: AbstractContextManager[None] = nullcontext()
     if cut_context is not None:
         from decontext.edit import cut_context as cut

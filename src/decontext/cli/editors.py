@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from decontext.cli._options import (
-    JsonOption,
-)
+from decontext.cli.options import ShowOptions
 from decontext.cli.terminal import Terminal
 from decontext.editors import list_editors
 
 
-def editors(as_json: JsonOption = False) -> None:
+def editors(show: ShowOptions) -> None:
     """List the editors that there are."""
-    Terminal(as_json=as_json).show_editors(list_editors())
+    Terminal(as_json=show.as_json).show_editors(list_editors())

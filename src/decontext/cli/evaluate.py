@@ -7,70 +7,92 @@ from typing import Annotated
 
 import typer
 
-from decontext.cli._options import (
-    BlocksOption,
-    DebugOption,
-    DeviceOption,
-    EditorOption,
-    ForceOption,
-    JsonOption,
-    PrecisionOption,
-    QuietOption,
-    StepsOption,
-    WeightsOption,
-    open_editor,
-    parse_overrides,
-    require_editor,
+from decontext.cli.options import (
+    BASICS,
+    METHOD,
+    EditorOptions,
+    MethodOptions,
+    SaveOptions,
+    edit_steps_option,
+    flag,
+    option,
+    output_option,
 )
+from decontext.cli.prepare import open_editor, read_settings, require_editor
 from decontext.cli.terminal import Terminal
 from decontext.errors import InputError
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="Folder of original photos.", show_default=False)],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the report.", show_default=False)
-    ],
-    editor: EditorOption = None,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of original photos.")],
+    output: Annotated[Path, output_option("Folder for the report.", metavar="FOLDER")],
+    model: EditorOptions,
+    method: MethodOptions,
+    show: SaveOptions,
     methods: Annotated[
-        str,
-        typer.Option(
-            "--methods", metavar="NAMES", help="Objectives, with commas; NAME:robust too."
+        str | None,
+        option(
+            "--methods",
+            "Objectives, with commas; NAME:robust too.",
+            panel=BASICS,
+            metavar="NAMES",
+            default="what --objective says",
         ),
-    ] = "context-proportion",
+    ] = None,
     budgets: Annotated[
-        str, typer.Option("--budgets", metavar="LIST", help="Written like --epsilon, with commas.")
-    ] = "8/255",
+        str | None,
+        option(
+            "--budgets",
+            "Written like --epsilon, with commas.",
+            panel=BASICS,
+            metavar="LIST",
+            default="what --epsilon says",
+        ),
+    ] = None,
     transforms: Annotated[
         str | None,
-        typer.Option("--transforms", metavar="NAMES", help="Edited after these, with commas."),
+        option(
+            "--transforms",
+            "Edited after these, with commas.",
+            panel=METHOD,
+            metavar="NAMES",
+            default="none, jpeg-75, resize-0.5, jpeg-75+resize-0.5",
+        ),
     ] = None,
     prompts: Annotated[
-        int, typer.Option("--prompts", help="How many of the held-out instructions.", min=1, max=12)
+        int,
+        option(
+            "--prompts",
+            "How many of the 12 instructions that nothing was optimised for.",
+            panel=BASICS,
+            metavar="N",
+            default=4,
+            between=(1, 12),
+        ),
     ] = 4,
-    seeds: Annotated[int, typer.Option("--seeds", help="Edits per instruction.", min=1)] = 1,
-    steps: StepsOption = None,
-    edit_steps: Annotated[
-        int | None, typer.Option("--edit-steps", help="Denoising steps of an edit.", min=1)
-    ] = None,
-    blocks: BlocksOption = None,
+    seeds: Annotated[
+        int,
+        option(
+            "--seeds",
+            "Edits for each instruction.",
+            panel=BASICS,
+            metavar="N",
+            default=1,
+            between=(1, 1000),
+        ),
+    ] = 1,
+    edit_steps: Annotated[int | None, edit_steps_option("--edit-steps", panel=METHOD)] = None,
     rendered: Annotated[
-        bool, typer.Option("--rendered", help="The photos show rendered people.")
+        bool, flag("--rendered", "The photos show rendered people.", panel=METHOD)
     ] = False,
-    weights: WeightsOption = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Protect a folder of photos in several ways, edit all versions, and say who edits show.
 
     Started again, it continues where it was stopped.
     """
-    terminal = Terminal(as_json=as_json, quiet=quiet)
-    require_editor(editor)
+    terminal = Terminal(as_json=show.as_json, quiet=show.quiet)
+    require_editor(model)
+    settings = read_settings(method)
     from decontext.evaluation.figures import Figures
     from decontext.evaluation.page import write_page
     from decontext.evaluation.plan import TRANSFORMS, Plan, build_protections, find_photos
@@ -78,24 +100,25 @@ def evaluate(
     from decontext.evaluation.run import load_instruments
     from decontext.evaluation.spreadsheet import write_spreadsheets
     from decontext.prompts import HELD_OUT
-    from decontext.settings import ProtectSettings, parse_epsilon
+    from decontext.settings import parse_epsilon
 
     photos = find_photos(folder)
     if output.is_dir() and output.samefile(folder):
         raise InputError("the report must lie in another folder than the photos.")
-    settings = ProtectSettings(**parse_overrides(steps=steps, blocks=blocks))
     plan = Plan(
         protections=build_protections(
-            _split(methods), [parse_epsilon(text)[0] for text in _split(budgets)], settings=settings
+            _split(methods) or [settings.objective],
+            [parse_epsilon(text)[0] for text in _split(budgets)] or [settings.epsilon],
+            settings=settings,
         ),
-        transforms=tuple(_split(transforms)) if transforms else TRANSFORMS,
+        transforms=tuple(_split(transforms)) or TRANSFORMS,
         prompts=HELD_OUT[:prompts],
         seeds=seeds,
         edit_steps=edit_steps,
         rendered=rendered,
     )
     instruments = load_instruments(plan)
-    chosen = open_editor(terminal, editor, weights, device, precision)
+    chosen = open_editor(terminal, model)
     with terminal.progress("evaluating") as draw:
         rows = run_evaluation(
             photos,
@@ -103,7 +126,7 @@ def evaluate(
             chosen,
             plan,
             instruments=instruments,
-            force=force,
+            force=show.force,
             on_progress=draw,
         )
     page = write_page(rows, output, photos)
@@ -113,5 +136,5 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _split(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]

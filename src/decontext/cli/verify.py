@@ -7,74 +7,59 @@ from typing import Annotated
 
 import typer
 
-from decontext.cli._options import (
-    BlocksOption,
-    DebugOption,
-    DeviceOption,
-    EditorOption,
-    JsonOption,
-    PartsOption,
-    PrecisionOption,
-    QuietOption,
-    SeedOption,
-    StreamOption,
-    WeightsOption,
-    WorkingSizeOption,
-    open_editor,
-    require_editor,
+from decontext.cli.options import (
+    BASICS,
+    DEFAULTS,
+    METHOD,
+    EditorOptions,
+    MeasureOptions,
+    RunOptions,
+    option,
 )
+from decontext.cli.prepare import open_editor, require_editor
 from decontext.cli.terminal import Terminal
 
 
 def verify(
-    protected: Annotated[Path, typer.Argument(help="The protected photo.", show_default=False)],
+    protected: Annotated[Path, typer.Argument(metavar="PROTECTED", help="The protected photo.")],
     original: Annotated[
-        Path, typer.Option("--original", help="The photo before.", show_default=False)
+        Path, option("--original", "The photo before.", panel=BASICS, metavar="PHOTO")
     ],
-    editor: EditorOption = None,
-    blocks: BlocksOption = None,
-    seed: SeedOption = None,
+    model: EditorOptions,
+    measured: MeasureOptions,
+    show: RunOptions,
     transforms: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--transforms",
+            "Also after these: usual, or jpeg-75,resize-0.5,...; several at once with +.",
+            panel=METHOD,
             metavar="NAMES",
-            help="Also after these: 'usual', or jpeg-75,resize-0.5,...; several at once with +.",
+            default="none",
         ),
     ] = None,
-    working_size: WorkingSizeOption = None,
-    weights: WeightsOption = None,
-    parts: PartsOption = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
-    stream_weights: StreamOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Measure whether a photo is protected against an editor, and after what else.
 
     Exit code 0: it is, as it lies there. 1: it is not. 2: your input.
     """
-    terminal = Terminal(as_json=as_json, quiet=quiet)
-    require_editor(editor)
+    terminal = Terminal(as_json=show.as_json, quiet=show.quiet)
+    require_editor(model)
     from decontext.photo.images import load_photo
     from decontext.verify import read_transforms, verify_after
 
     names = ("none", *read_transforms(transforms or ""))
     after, before = load_photo(protected), load_photo(original)
-    chosen = open_editor(
-        terminal, editor, weights, device, precision, parts=parts, stream_weights=stream_weights
-    )
+    chosen = open_editor(terminal, model)
     with terminal.progress("measuring") as draw:
         as_it_is, *published = verify_after(
             names,
             after,
             before,
             chosen,
-            blocks=blocks or "all",
-            seed=seed or 0,
-            working_size=working_size or "ordinary",
+            blocks=measured.blocks or DEFAULTS.blocks,
+            seed=measured.seed or DEFAULTS.seed,
+            working_size=measured.working_size or DEFAULTS.working_size,
             on_measure=lambda done, total: draw(done, total, ""),
         )
     terminal.show_verification(as_it_is, published)

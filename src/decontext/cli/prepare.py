@@ -1,0 +1,110 @@
+"""From the options' values to editor and settings."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from decontext.cli.options import BudgetOptions, EditorOptions
+from decontext.cli.terminal import Terminal
+from decontext.editors import list_editors
+from decontext.errors import InputError
+
+if TYPE_CHECKING:
+    from decontext.editors import Editor
+    from decontext.settings import ProtectSettings
+
+
+def require_editor(options: EditorOptions) -> None:
+    """No photo is ever protected against an editor that nobody chose."""
+    if options.editor is None:
+        choices = "".join(f"\n  {info.name}: {info.title}" for info in list_editors())
+        raise InputError(f"no editor was chosen; there are:{choices}", "Add --editor NAME.")
+
+
+def open_editor(terminal: Terminal, options: EditorOptions) -> Editor:
+    """Load the editor; options of single editors are left out where they were not given."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    from decontext.editors import load_editor
+
+    # Their remarks are meant for programmers, and --quiet means quiet.
+    for logging in (diffusers_logging, transformers_logging):
+        logging.set_verbosity_error()
+    show_log(terminal)
+    own: dict[str, Any] = {"parts": options.parts, "stream_weights": options.stream_weights}
+    with terminal.progress(f"loading {options.editor}"):
+        editor = load_editor(
+            str(options.editor),
+            source=options.weights,
+            device=options.device,
+            dtype=options.precision,
+            **{name: value for name, value in own.items() if value},
+        )
+    if editor.info.demonstration:
+        from decontext.report import DEMONSTRATION
+
+        terminal.warn(DEMONSTRATION)
+    return editor
+
+
+def show_log(terminal: Terminal) -> None:
+    """What the library says while it works: downloads always, the rest unless --quiet."""
+    import logging
+
+    class Shown(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            show = terminal.warn if record.levelno >= logging.WARNING else terminal.note
+            show(record.getMessage())
+
+    logger = logging.getLogger("decontext")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers = [Shown()]
+
+
+def hide_log() -> None:
+    """Leave the library's log as it was, for whoever runs commands inside a program of theirs."""
+    import logging
+
+    logger = logging.getLogger("decontext")
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
+    logger.handlers = []
+
+
+def read_settings(
+    options: BudgetOptions, default: ProtectSettings | None = None
+) -> ProtectSettings:
+    """Settings of an earlier report, of a preset or the default ones, changed by what was given."""
+    from decontext.settings import ProtectSettings
+
+    given = parse_overrides(options)
+    config, preset = getattr(options, "config", None), getattr(options, "preset", None)
+    if config is not None and preset is not None:
+        raise InputError("--config and --preset both name settings; give one of them.")
+    if preset is not None:
+        return ProtectSettings.from_preset(preset, **given)
+    if config is not None:
+        from decontext.report import settings_from_report
+
+        default = settings_from_report(config)
+    return replace(default or ProtectSettings(), **given)
+
+
+def parse_overrides(options: BudgetOptions) -> dict[str, Any]:
+    """What was given on the command line, as values of `ProtectSettings`."""
+    from decontext.settings import ProtectSettings, parse_epsilon
+
+    known = {field.name for field in fields(ProtectSettings)}
+    given = {
+        name: value
+        for name, value in asdict(options).items()
+        # A flag that was not given leaves to a report what it says.
+        if name in known and value is not None and value is not False
+    }
+    for name in ("epsilon", "step_size"):
+        if name in given:
+            given[name], _ = parse_epsilon(given[name], name=name)
+    return given
