@@ -305,6 +305,8 @@ def test_unknown_device_or_precision_is_refused(folder: Path, options, message: 
 def test_loading_and_editing_are_quiet(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        load_editor("flux-kontext", source=folder, device="cpu").edit(photo(), "smile", steps=1)
+        editor = load_editor("flux-kontext", source=folder, device="cpu")
+        editor.encode_prompt("smile " * 300)
+        editor.edit(photo(), "smile", steps=1)
     output = capfd.readouterr()
     assert output.out == "" and output.err == ""

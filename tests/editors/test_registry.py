@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from decontext.editors import editor_names, kontext_mini, list_editors, load_editor
+from decontext.editors import DEMONSTRATIONS, editor_names, kontext_mini, list_editors, load_editor
 from decontext.errors import EditorError, InputError
 
 
@@ -27,6 +27,19 @@ def test_unknown_editor_is_refused_with_those_that_exist() -> None:
     assert message.startswith("no editor named 'flux'; available: ")
     assert ", ".join(editor_names()) in message
     assert "flux-kontext" in error.value.hint
+
+
+def test_demonstration_is_proposed_for_its_own_name_alone() -> None:
+    hints = {}
+    for name in ("kontext", "Kontext", "mini", "kontext-mni", "step1x", "kontext_mini"):
+        with pytest.raises(InputError) as error:
+            load_editor(name)
+        hints[name] = error.value.hint
+    assert "flux-kontext" in hints["kontext"] and "flux-kontext" in hints["Kontext"]
+    assert not any("mini" in hints[name] for name in ("kontext", "Kontext", "mini", "step1x"))
+    assert "kontext-mini" in hints["kontext-mni"] and "kontext-mini" in hints["kontext_mini"]
+    shown = {info.name for info in list_editors() if info.demonstration}
+    assert shown == set(DEMONSTRATIONS)
 
 
 def test_embedded_editor_without_weights_says_so(monkeypatch, tmp_path: Path) -> None:

@@ -36,9 +36,9 @@ def _resolve_name(name: str, double: int, single: int) -> range:
         return range(double + single)
     if name == "paper":
         return range(double, double + -int(-single * PAPER_SHARE // 1))
-    match = re.fullmatch(r"(double|single)(?::(\d+)(?:-(\d+))?)?", name)
+    match = re.fullmatch(r"(double|single)(?::(\d{1,9})(?:-(\d{1,9}))?)?", name)
     if match is None:
-        raise InputError(f"no blocks are named {name!r}", _existing_blocks(double, single))
+        raise InputError(f"no blocks are named {name[:40]!r}", _existing_blocks(double, single))
     kind, first, last = match.groups()
     offset, count = (0, double) if kind == "double" else (double, single)
     start = int(first or 0)

@@ -11,6 +11,7 @@ import difflib
 import inspect
 import pkgutil
 import re
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -47,6 +48,9 @@ __all__ = [
     "list_editors",
     "load_editor",
 ]
+
+DEMONSTRATIONS = ("kontext-mini",)
+"""Editors that nobody meets: never proposed in the place of a real one."""
 
 
 def editor_names() -> tuple[str, ...]:
@@ -103,7 +107,14 @@ def diagnose_editor(name: str) -> Outlook:
 def _editor_module(name: str) -> ModuleType:
     names = editor_names()
     if name not in names:
-        close = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1, cutoff=0.4)
-        hint = f"did you mean {close[0]!r}?" if close else ""
+        hint = f"did you mean {close!r}?" if (close := _closest(name, names)) else ""
         raise InputError(f"no editor named {name!r}; available: {', '.join(names)}", hint)
     return import_module(f"{__name__}.{re.sub('[-.]', '_', name)}")
+
+
+def _closest(name: str, names: Sequence[str]) -> str | None:
+    """The editor that was meant; a demonstration only where hardly a letter is wrong."""
+    written = name.lower().replace("_", "-")
+    shown = difflib.get_close_matches(written, DEMONSTRATIONS, n=1, cutoff=0.9)
+    real = [known for known in names if known not in DEMONSTRATIONS]
+    return next(iter(shown or difflib.get_close_matches(written, real, n=1, cutoff=0.4)), None)

@@ -6,7 +6,6 @@ read when they are first needed.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,14 +13,15 @@ from typing import Any
 
 import torch
 
+from decontext.editors.weights.configuration import read_config
 from decontext.editors.weights.embeddings import EmbeddingCache
 from decontext.editors.weights.loading import choose_device, choose_precision, load_part
 from decontext.editors.weights.plan import Dimensions
 from decontext.editors.weights.shards import WeightFiles, open_part
 from decontext.editors.weights.single_file import open_single_file
 from decontext.editors.weights.sources import Source, open_source
+from decontext.editors.weights.text import LONGEST, TextEncoder, text_length
 from decontext.editors.weights.text import PARTS as TEXT_PARTS
-from decontext.editors.weights.text import TextEncoder, text_length
 from decontext.editors.weights.transformer import LoadedTransformer, build_flux
 from decontext.errors import EditorError
 
@@ -68,7 +68,7 @@ def open_parts(
         beside = single.parent if (single.parent / "vae").is_dir() else None
         source = beside or parts
     found = open_source(editor, source, PARTS, cache)
-    config = _read_config(editor, found, "transformer")
+    config = read_config(editor, found.folder, "transformer")
     transformer = LoadedTransformer(
         config,
         _open_weights(found, single, config),
@@ -80,12 +80,14 @@ def open_parts(
     open_part("vae", found.folder, found.require).require_all()
     load = partial(_load, editor, found)
     vae = load("vae", torch.float32).to(place)
-    length = _read_config(editor, found, "tokenizer_2").get("model_max_length", 512)
+    length = read_config(editor, found.folder, "tokenizer_2", "tokenizer_config.json").get(
+        "model_max_length"
+    )
     text = TextEncoder(
         load,
         found,
         device=place,
-        length=text_length(length),
+        length=text_length(length or LONGEST),
         cache=EmbeddingCache() if keep_embeddings else None,
     )
     flux: Any = diffusers.FluxKontextPipeline
@@ -119,18 +121,3 @@ def _open_weights(source: Source, single: Path | None, config: dict[str, Any]) -
         return open_part("transformer", source.folder, source.require)
     names = build_flux(config).state_dict()
     return open_single_file(single, names, Dimensions.from_config(config).width)
-
-
-def _read_config(editor: str, source: Source, part: str) -> dict[str, Any]:
-    name = "tokenizer_config.json" if part.startswith("tokenizer") else "config.json"
-    try:
-        content = json.loads((source.folder / part / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EditorError(
-            f"{editor}: the part {part!r} of {source.folder} is damaged or incomplete "
-            f"({part}/{name}: {error})",
-            "copy or download the folder again",
-        ) from error
-    if not isinstance(content, dict):
-        raise EditorError(f"{editor}: the part {part!r} of {source.folder} is damaged ({name})")
-    return content

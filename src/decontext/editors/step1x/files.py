@@ -8,7 +8,6 @@ Either is a local folder or a repository of the hub; only safetensors are read.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from decontext.editors.step1x.text import TextSide
 from decontext.editors.step1x.weights import build_autoencoder, count_blocks
+from decontext.editors.weights.configuration import LIBRARY_ERRORS, read_config, read_json
 from decontext.editors.weights.loading import load_part, quiet
 from decontext.editors.weights.shards import WeightFiles, open_file, open_part
 from decontext.editors.weights.sources import HubSource, Source, open_source
@@ -70,6 +70,7 @@ class Files:
         import transformers
 
         whole: Any = transformers.Qwen2_5_VLForConditionalGeneration
+        read_config(self.editor, self.language.parent, self.language.name)
         with quiet(local=True):
             try:
                 tokenizer = transformers.Qwen2Tokenizer.from_pretrained(self.tokenizer)
@@ -79,7 +80,7 @@ class Files:
                     use_safetensors=True,
                     output_loading_info=True,
                 )
-            except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+            except LIBRARY_ERRORS as error:
                 raise self._damaged(self.language, str(error)) from error
         for kind in ("missing", "unexpected", "mismatched"):
             if names := sorted(map(str, report[f"{kind}_keys"])):
@@ -174,7 +175,7 @@ def _download_language_model(editor: str, cache: str | Path | None) -> Path:
     index = source.folder / "model.safetensors.index.json"
     names: Iterable[str] = ["model.safetensors"]
     if index.is_file():
-        content: Mapping[str, Any] = json.loads(index.read_text(encoding="utf-8"))
+        content: Mapping[str, Any] = read_json(index)
         names = dict.fromkeys(content["weight_map"].values())
     source.require(names)
     return source.folder
@@ -185,10 +186,10 @@ def _is_language_model(folder: Path) -> bool:
     if not config.is_file():
         return False
     try:
-        content: Mapping[str, Any] = json.loads(config.read_text(encoding="utf-8"))
-    except ValueError:
+        content: Mapping[str, Any] = read_json(config)
+    except (OSError, ValueError):
         return False
-    return content.get("model_type") == "qwen2_5_vl"
+    return isinstance(content, dict) and content.get("model_type") == "qwen2_5_vl"
 
 
 def _read(path: Path) -> dict[str, Tensor]:

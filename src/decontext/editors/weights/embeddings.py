@@ -133,5 +133,5 @@ def _describe(path: Path) -> Entry:
         known = header["__metadata__"]
         size = path.stat().st_size
         return Entry(path, size, known["text"], known["encoder"], known["dtype"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Entry(path, path.stat().st_size if path.exists() else 0)

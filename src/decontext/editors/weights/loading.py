@@ -6,28 +6,22 @@ editor never runs code from its folder.
 
 from __future__ import annotations
 
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
+from decontext.editors.weights.configuration import LIBRARY_ERRORS, damaged, read_config
 from decontext.editors.weights.plan import ALIASES, PRECISIONS
 from decontext.errors import EditorError, InputError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_LOADING_ERRORS = (
-    OSError,
-    ValueError,
-    RuntimeError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    ImportError,
-    SafetensorError,
-)
+_LIBRARIES = threading.RLock()
+"""Held while libraries load or encode: they change global settings then, as `quiet` does."""
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
@@ -91,44 +85,43 @@ def load_part(editor: str, folder: Path, part: str, kind: Any, *, dtype: torch.d
     options: dict[str, Any] = {"subfolder": part}
     is_model = issubclass(kind, torch.nn.Module)
     if is_model:
+        read_config(editor, folder, part)
         options |= {"torch_dtype": dtype, "use_safetensors": True, "output_loading_info": True}
     try:
         with quiet(True):
             loaded = kind.from_pretrained(folder, **options)
-    except _LOADING_ERRORS as error:
-        raise _damaged(editor, folder, part, str(error).strip() or repr(error)) from error
+    except LIBRARY_ERRORS as error:
+        raise damaged(editor, folder, part, str(error).strip() or repr(error)) from error
     if not is_model:
         return loaded
     model, report = loaded
     absent = sorted(report["missing_keys"])
     if absent:
-        raise _damaged(editor, folder, part, f"{len(absent)} weights, the first {absent[0]}")
+        raise damaged(editor, folder, part, f"{len(absent)} weights, the first {absent[0]}")
     return model
-
-
-def _damaged(editor: str, folder: Path, part: str, reason: str) -> EditorError:
-    return EditorError(
-        f"{editor}: the part {part!r} of {folder} is damaged or incomplete ({reason})",
-        "copy or download the folder again",
-    )
 
 
 @contextmanager
 def quiet(local: bool) -> Iterator[None]:
-    """Keep the libraries' own log and, for local folders, their progress bars off the terminal."""
+    """Keep the libraries' log, warnings and, for local folders, progress bars off the terminal.
+
+    One thread at a time: what is switched off is switched on again as it was.
+    """
     import diffusers.utils.logging as diffusers_logging
     import transformers.utils.logging as transformers_logging
 
     libraries = (diffusers_logging, transformers_logging)
-    before = [(lib.get_verbosity(), lib.is_progress_bar_enabled()) for lib in libraries]
-    try:
-        for lib in libraries:
-            lib.set_verbosity_error()
-            if local:
-                lib.disable_progress_bar()
-        yield
-    finally:
-        for lib, (verbosity, bars) in zip(libraries, before, strict=True):
-            lib.set_verbosity(verbosity)
-            if bars:
-                lib.enable_progress_bar()
+    with _LIBRARIES, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = [(lib.get_verbosity(), lib.is_progress_bar_enabled()) for lib in libraries]
+        try:
+            for lib in libraries:
+                lib.set_verbosity_error()
+                if local:
+                    lib.disable_progress_bar()
+            yield
+        finally:
+            for lib, (verbosity, bars) in zip(libraries, before, strict=True):
+                lib.set_verbosity(verbosity)
+                if bars:
+                    lib.enable_progress_bar()

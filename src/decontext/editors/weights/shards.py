@@ -7,7 +7,6 @@ even be there.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from decontext.editors.weights.configuration import read_json
 from decontext.errors import EditorError
 
 STEMS = ("diffusion_pytorch_model", "model")
@@ -126,9 +126,9 @@ def open_file(part: str, folder: Path, name: str, require: Require) -> WeightFil
 
 def _read_index(folder: Path, part: str, index: str) -> dict[str, str]:
     try:
-        content = json.loads((folder / index).read_text(encoding="utf-8"))
+        content = read_json(folder / index)
         return {name: f"{part}/{file}" for name, file in content["weight_map"].items()}
-    except (ValueError, KeyError, AttributeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise EditorError(
             f"the part {part!r} of {folder} is damaged or incomplete ({index}: {error!r})",
             "copy or download the folder again",

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import json
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from decontext.editors.weights.configuration import read_json
 from decontext.editors.weights.embeddings import EmbeddingCache, Key
+from decontext.editors.weights.loading import quiet
 from decontext.editors.weights.sources import Source
 from decontext.machine import free_memory
 
@@ -218,7 +218,7 @@ def _files(source: Source, parts: Iterable[str], endings: tuple[str, ...]) -> li
 def _read_json(path: Path) -> dict[str, Any]:
     """A JSON object, empty where it cannot be read: who loads the part says what is wrong."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -241,7 +241,8 @@ def _sample(path: Path) -> bytes:
 def _encode(
     parts: TextParts, pipeline: Any, text: str, length: int, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    tensors = parts.encode(pipeline, text, length)
+    with quiet(local=True):  # that an instruction is cut would be remarked upon each time
+        tensors = parts.encode(pipeline, text, length)
     return {name: tensor.to("cpu", dtype).contiguous() for name, tensor in tensors.items()}
 
 
@@ -253,23 +254,10 @@ def _build_flux(parts: dict[str, Any]) -> Any:
 
 
 def _encode_flux(pipeline: Any, text: str, length: int) -> dict[str, Tensor]:
-    with _quiet_about_length():
-        embeddings, pooled, _ = pipeline.encode_prompt(
-            prompt=text, prompt_2=None, max_sequence_length=length
-        )
+    embeddings, pooled, _ = pipeline.encode_prompt(
+        prompt=text, prompt_2=None, max_sequence_length=length
+    )
     return {"embeddings": embeddings, "pooled": pooled}
-
-
-@contextmanager
-def _quiet_about_length() -> Iterator[None]:
-    """Keep the pipeline's remark about cut instructions off the screen: it comes at every pass."""
-    remarks = logging.getLogger("diffusers.pipelines.flux.pipeline_flux_kontext")
-    level = remarks.level
-    remarks.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        remarks.setLevel(level)
 
 
 FLUX = TextParts(PARTS, _build_flux, _encode_flux, frozenset({"embeddings", "pooled"}))

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from decontext.editors.flux.family import prepare_transformer
 from decontext.editors.weights.blocks import BlockLoader, build_empty, count_dimensions
+from decontext.editors.weights.configuration import LIBRARY_ERRORS
+from decontext.editors.weights.loading import quiet
 from decontext.editors.weights.plan import (
     QUANTISED,
     Demand,
@@ -219,7 +221,14 @@ def _refuse_offloading(model: Any) -> None:
 
 def build_flux(config: Mapping[str, Any]) -> Any:
     """FLUX.1's transformer for a configuration, without memory. Raises: EditorError."""
-    return build_transformer("FluxTransformer2DModel", config)
+    model = build_transformer("FluxTransformer2DModel", config)
+    axes, head = model.config.axes_dims_rope, model.config.attention_head_dim
+    # Only a pass looks at these.
+    if not isinstance(axes, list | tuple) or not all(isinstance(axis, int) for axis in axes):
+        raise _unusable(f"axes_dims_rope is {axes!r}; it must be whole numbers")
+    if sum(axes) != head or any(axis < 2 or axis % 2 for axis in axes):
+        raise _unusable(f"axes_dims_rope is {axes!r}; it must be even numbers of sum {head}")
+    return model
 
 
 def build_transformer(name: str, config: Mapping[str, Any]) -> Any:
@@ -231,13 +240,18 @@ def build_transformer(name: str, config: Mapping[str, Any]) -> Any:
 
     kind: Any = getattr(diffusers, name)
     try:
-        return build_empty(lambda: kind.from_config(config))
-    except (TypeError, ValueError, KeyError) as error:
-        raise EditorError(
-            f"the part 'transformer' of these weights has a configuration that cannot be used "
-            f"({error})",
-            "copy or download the folder again",
-        ) from error
+        with quiet(local=True):
+            return build_empty(lambda: kind.from_config(config))
+    except LIBRARY_ERRORS as error:
+        raise _unusable(error) from error
+
+
+def _unusable(reason: object) -> EditorError:
+    return EditorError(
+        f"the part 'transformer' of these weights has a configuration that cannot be used "
+        f"({reason})",
+        "copy or download the folder again",
+    )
 
 
 class RotaryTables(nn.Module):
