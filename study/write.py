@@ -151,18 +151,18 @@ def _answer(part: Part, figures: Figures, docs: Path) -> Iterable[str]:
     count = len({row["photo"] for row in figures.edits(ORIGINAL)})
     yield warn_of_few(figures) or f"{count} photos."
     yield ""
-    yield from _markdown(identity_table(figures))
+    yield from to_markdown(identity_table(figures))
     yield from _plot(part, figures, docs)
     if len(part.transforms) > 1:
         for one in part.versions:
             yield from ("", f"### {one.label}", "")
-            yield from _markdown(transform_table(figures, one.key))
+            yield from to_markdown(transform_table(figures, one.key))
     else:
         yield from ("", "Distance from the original and quality of the edits:", "")
-        yield from _markdown(fidelity_table(figures))
+        yield from to_markdown(fidelity_table(figures))
     if part.name == "objectives":
         yield from ("", "By instruction:", "")
-        yield from _markdown(prompt_table(figures))
+        yield from to_markdown(prompt_table(figures))
 
 
 def _plot(part: Part, figures: Figures, docs: Path) -> Iterable[str]:
@@ -269,7 +269,7 @@ def _limits(found: Sequence[tuple[Part, Figures]]) -> str:
             after = figures.identity(key, prompt=prompt)
             before = figures.identity(ORIGINAL, prompt=prompt)
             table.append((prompt, number(before.mean), number(after.mean), percent(after.share)))
-        lines += [*_markdown(table), ""]
+        lines += [*to_markdown(table), ""]
     if "transforms" in parts:
         part, figures = parts["transforms"]
         lines += ["Part of the drop of identity that is left after a treatment; below 50 % the "
@@ -278,7 +278,7 @@ def _limits(found: Sequence[tuple[Part, Figures]]) -> str:
         for transform in part.transforms[1:]:
             kept = [figures.kept(one.key, transform) for one in part.versions]
             table.append((transform, *(percent(value) for value in kept)))
-        lines += [*_markdown(table), "", *_left_out(part, figures, table)]
+        lines += [*to_markdown(table), "", *_left_out(part, figures, table)]
     return "\n".join(lines).strip() or "The study was not run yet: `make study`."
 
 
@@ -302,7 +302,8 @@ def fill(text: str, content: str) -> str:
     return pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text)
 
 
-def _markdown(table: Table) -> list[str]:
+def to_markdown(table: Table) -> list[str]:
+    """Lines of a table for a document."""
     head, *rows = drop_empty(table)
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     return lines + [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]

@@ -70,7 +70,7 @@ def test_numbers_are_plain_values_and_have_every_similarity(
     assert {"similarity_original", "similarity_noisy", "similarity_protected"} <= set(
         portrait["edits"][0]
     )
-    assert portrait["report"]["verification"]["protected"] is True
+    assert portrait["report"]["verification"]["level"] == "weak"
 
 
 def test_summary_counts_the_edits_that_show_the_same_person(

@@ -18,8 +18,9 @@ from decontext import Result
 from decontext.errors import InputError, NotProtectedError
 from decontext.photo.images import levels, load_photo, read_pixels
 from decontext.photo.portraits import ASTRONAUT
-from decontext.protect import default_output, drain, protect_steps, saved_as
-from decontext.report import settings_from_report
+from decontext.protect import drain, improve, protect_steps
+from decontext.report import report_path, settings_from_report
+from decontext.saving import default_output, saved_as
 from decontext.settings import CONTROLS, ObjectiveName
 
 # Random weights hardly look at the content: a strong budget on one block still moves them.
@@ -47,7 +48,7 @@ def _save_photo(path: Path, mode: str = "RGB", size: tuple[int, int] = (72, 56))
 @pytest.fixture(scope="module")
 def protected(editor: Any, tmp_path_factory: pytest.TempPathFactory) -> Result:
     photo = _save_photo(tmp_path_factory.mktemp("photo") / "me.png")
-    return decontext.protect(photo, editor, **STRONG)
+    return decontext.protect(photo, editor, accept_weak=True, **STRONG)
 
 
 def test_saved_photo_stays_within_budget_and_size(protected: Result) -> None:
@@ -65,7 +66,7 @@ def test_result_is_what_the_file_holds(protected: Result) -> None:
 
 def test_proportion_fell_further_than_under_random_noise(protected: Result) -> None:
     verification = protected.verification
-    assert verification.protected
+    assert verification.level == "weak"
     assert verification.drop > 3 * verification.random_drop
     assert verification.levels <= 64
 
@@ -87,14 +88,20 @@ def test_settings_of_the_report_repeat_the_run_to_the_last_bit(
 ) -> None:
     settings = settings_from_report(protected.path.with_name("me.protected.png.json"))
     again = decontext.protect(
-        protected.path.with_name("me.png"), editor, output=tmp_path / "again.png", settings=settings
+        protected.path.with_name("me.png"),
+        editor,
+        output=tmp_path / "again.png",
+        settings=settings,
+        accept_weak=True,
     )
     assert torch.equal(again.image, protected.image)
 
 
 def test_another_seed_gives_another_photo(protected: Result, editor: Any, tmp_path: Path) -> None:
     photo = protected.path.with_name("me.png")
-    other = decontext.protect(photo, editor, output=tmp_path / "b.png", seed=7, **STRONG)
+    other = decontext.protect(
+        photo, editor, output=tmp_path / "b.png", seed=7, accept_weak=True, **STRONG
+    )
     assert not torch.equal(other.image, protected.image)
 
 
@@ -131,13 +138,15 @@ def test_odd_and_long_photos_keep_their_size(
     editor: Any, tmp_path: Path, size: tuple[int, int]
 ) -> None:
     photo = _save_photo(tmp_path / "odd.png", size=size)
-    result = decontext.protect(photo, editor, **STRONG)
+    result = decontext.protect(photo, editor, accept_weak=True, **STRONG)
     with Image.open(result.path) as saved:
         assert saved.size == size
 
 
 def test_grey_photo_stays_grey(editor: Any, tmp_path: Path) -> None:
-    result = decontext.protect(_save_photo(tmp_path / "grey.png", "L"), editor, **STRONG)
+    result = decontext.protect(
+        _save_photo(tmp_path / "grey.png", "L"), editor, accept_weak=True, **STRONG
+    )
     with Image.open(result.path) as saved:
         assert saved.mode == "L"
 
@@ -149,7 +158,7 @@ def test_orientation_and_profile_are_kept(editor: Any, tmp_path: Path) -> None:
         exif[0x0112] = 6
         small = image.convert("RGB").resize((72, 56))
         small.save(photo, exif=exif, quality=95, icc_profile=b"profile" * 20)
-    result = decontext.protect(photo, editor, **STRONG)
+    result = decontext.protect(photo, editor, accept_weak=True, **STRONG)
     with Image.open(result.path) as saved:
         assert saved.size == (72, 56)
         assert saved.getexif()[0x0112] == 6
@@ -174,6 +183,51 @@ def test_weak_protection_is_an_error_that_leaves_nothing(editor: Any, tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["me.png"]
 
 
+def test_run_goes_on_to_its_step_limit_from_where_it_is_and_says_what_was_reached(
+    editor: Any, tmp_path: Path
+) -> None:
+    photo = load_photo(_save_photo(tmp_path / "me.png"))
+    settings = decontext.ProtectSettings(
+        epsilon=64 / 255, steps=4, step_limit=11, blocks="double:0", robust="off", verify_prompts=1
+    )
+    seen: list[Any] = []
+    pictures = list(improve(photo, editor, settings, on_step=seen.append))
+    assert [steps for _, steps in pictures] == [4, 8, 11]
+    assert [step.index for step in seen] == list(range(1, 12))
+    assert [step.steps for step in seen] == [4] * 4 + [8] * 4 + [11] * 3
+    first, second = ([step.best_value for step in seen[part]] for part in (slice(4), slice(4, 8)))
+    assert second[0] <= first[-1] + 1e-3 and second[-1] < first[-1]
+    with pytest.raises(NotProtectedError, match="after 11 steps") as error:
+        decontext.protect(photo, editor, settings=settings)
+    assert error.value.verification.level == "weak"
+    assert error.value.verification.sentence in str(error.value)
+    assert "--accept-weak" in error.value.hint
+    assert [path.name for path in tmp_path.iterdir()] == ["me.png"]
+
+
+def test_report_without_its_photo_is_replaced_and_another_file_is_not(
+    editor: Any, tmp_path: Path
+) -> None:
+    photo = _save_photo(tmp_path / "me.png")
+    options = {**STRONG, "steps": 8, "accept_weak": True}
+    result = decontext.protect(photo, editor, **options)
+    result.path.unlink()  # killed between report and photo
+    assert decontext.protect(photo, editor, **options).path.exists()
+    result.path.unlink()
+    report_path(result.path).write_text('{"format": "mine"}')
+    with pytest.raises(InputError, match="exists already"):
+        decontext.protect(photo, editor, **options)
+
+
+def test_report_never_replaces_the_photo(editor: Any, tmp_path: Path) -> None:
+    photo = tmp_path / "k.png.json"
+    _save_photo(tmp_path / "k.webp").rename(photo)
+    content = photo.read_bytes()
+    with pytest.raises(InputError, match="the output must be another file"):
+        decontext.protect(photo, editor, output=tmp_path / "k.png", force=True, **STRONG)
+    assert photo.read_bytes() == content
+
+
 def test_interrupted_run_leaves_nothing(editor: Any, tmp_path: Path) -> None:
     photo = _save_photo(tmp_path / "me.png")
 
@@ -181,9 +235,11 @@ def test_interrupted_run_leaves_nothing(editor: Any, tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        decontext.protect(photo, editor, on_step=stop, **STRONG)
+        decontext.protect(photo, editor, on_step=stop, accept_weak=True, **STRONG)
     with pytest.raises(KeyboardInterrupt):
-        decontext.protect(photo, editor, on_measure=lambda done, total: stop(done), **STRONG)
+        decontext.protect(
+            photo, editor, on_measure=lambda done, total: stop(done), accept_weak=True, **STRONG
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["me.png"]
 
 
@@ -191,14 +247,14 @@ def test_existing_file_is_kept_without_force(editor: Any, tmp_path: Path) -> Non
     photo = _save_photo(tmp_path / "me.png")
     default_output(photo).write_bytes(b"mine")
     with pytest.raises(InputError, match="exists already"):
-        decontext.protect(photo, editor, **STRONG)
+        decontext.protect(photo, editor, accept_weak=True, **STRONG)
     assert default_output(photo).read_bytes() == b"mine"
 
 
 def test_photo_is_never_overwritten_by_itself(editor: Any, tmp_path: Path) -> None:
     photo = _save_photo(tmp_path / "me.png")
-    with pytest.raises(InputError, match="the photo itself"):
-        decontext.protect(photo, editor, output=photo, force=True, **STRONG)
+    with pytest.raises(InputError, match="which was given; the output must be another file"):
+        decontext.protect(photo, editor, output=photo, force=True, accept_weak=True, **STRONG)
 
 
 def test_unknown_setting_is_an_error(editor: Any, tmp_path: Path) -> None:
@@ -231,7 +287,7 @@ def test_noise_that_nobody_optimised_is_never_called_protected(
 ) -> None:
     photo = _save_photo(tmp_path / "me.png")
     with pytest.raises(NotProtectedError, match="did not measure as protected"):
-        decontext.protect(photo, editor, **{**STRONG, "objective": objective})
+        decontext.protect(photo, editor, accept_weak=True, **{**STRONG, "objective": objective})
     assert [path.name for path in tmp_path.iterdir()] == ["me.png"]
 
 

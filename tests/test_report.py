@@ -23,7 +23,7 @@ from decontext.report import (
     write_report,
 )
 from decontext.settings import ProtectSettings
-from decontext.verify import Measurement, Verification
+from decontext.verdict import Measurement, Verification
 
 SETTINGS = ProtectSettings(epsilon=12.75 / 255, seed=5, sigma_range=(0.97, 0.99), blocks="paper")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
 from decontext.photo.resampling import resize
 from decontext.publishing.transforms import parse_transform
 from decontext.settings import ProtectSettings
-from decontext.verify import Measurement, Verification, verify_after
+from decontext.verdict import Measurement, Verification
+from decontext.verify import verify_after
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def _verification(pairs: list[tuple[float, float, float]], levels: int = 8) -> V
 
 def test_untouched_copy_is_not_protected(editor: Any) -> None:
     found = decontext.verify(_picture(), _picture(), editor, prompts=("smile",), noises=1)
-    assert not found.protected
+    assert found.level == "none"
     assert found.levels == 0
     assert found.drop == 0
 
@@ -74,17 +76,36 @@ def test_same_seed_gives_the_same_measurement(editor: Any) -> None:
 @pytest.mark.parametrize(
     ("pairs", "levels", "expected"),
     [
-        ([(0.5, 0.3, 0.5)] * 4, 8, True),
-        ([(0.5, 0.46, 0.5)] * 4, 8, False),  # fell by less than a tenth
-        ([(0.5, 0.4, 0.45)] * 4, 8, False),  # random noise does half of it
-        ([(0.5, 0.1, 0.5)] * 2 + [(0.5, 0.51, 0.5)] * 2, 8, False),  # rose in half of them
-        ([(0.5, 0.3, 0.5)] * 4, 0, False),  # nothing was changed
+        ([(0.5, 0.25, 0.5)] * 4, 8, "strong"),
+        ([(0.5, 0.26, 0.5)] * 4, 8, "weak"),  # fell by less than half
+        ([(0.5, 0.44, 0.5)] * 4, 8, "weak"),
+        ([(0.5, 0.46, 0.5)] * 4, 8, "none"),  # fell by less than a tenth
+        ([(0.5, 0.2, 0.39)] * 4, 8, "none"),  # random noise does more than a third of it
+        ([(0.5, 0.1, 0.5)] * 2 + [(0.5, 0.51, 0.5)] * 2, 8, "none"),  # rose in half of them
+        ([(0.5, 0.2, 0.5)] * 4, 0, "none"),  # nothing was changed
     ],
 )
-def test_rule_says_what_counts_as_protected(
-    pairs: list[tuple[float, float, float]], levels: int, expected: bool
+def test_rule_says_what_is_strong_weak_or_none(
+    pairs: list[tuple[float, float, float]], levels: int, expected: str
 ) -> None:
-    assert _verification(pairs, levels).protected is expected
+    found = _verification(pairs, levels)
+    assert found.level == found.to_dict()["level"] == expected
+    assert bool(found) is found.protected is (expected == "strong")
+    assert found.reaches("weak") is (expected != "none")
+    assert found.sentence.startswith(f"{expected.capitalize()}: ")
+
+
+def test_sentence_says_what_edits_should_show_and_what_to_do_next() -> None:
+    strong, weak = (_verification([(0.5, after, 0.5)]) for after in (0.2, 0.35))
+    assert str(strong) == (
+        "Strong: edits by flux-kontext should no longer show this person, but somebody else or no "
+        "face that can be recognised (attention to the photo fell by 60%; random noise of the same "
+        "strength does 0%)."
+    )
+    assert "may still show this person (attention to the photo fell by 30%" in weak.sentence
+    assert weak.advice == "Try more --steps or a larger --epsilon."
+    assert "demonstration editor" in str(replace(strong, demonstration=True))
+    assert "Only 1 of 57 attention blocks" in replace(strong, block_count=57).advice
 
 
 def test_report_of_a_measurement_has_means_and_spread() -> None:
@@ -149,8 +170,8 @@ def test_protected_photo_is_protected_and_says_why(
     editor: Any, portraits: list[torch.Tensor], protected: torch.Tensor
 ) -> None:
     found = decontext.verify(protected, portraits[0], editor, **OPTIONS)
-    assert found.protected, found.reason
-    assert found.reason.startswith("the attention to the photo fell by")
+    assert found.level == "weak", found.reason
+    assert found.reason.startswith("attention to the photo fell by")
 
 
 def test_unprotected_copy_is_not_protected_after_any_transform(
@@ -158,7 +179,7 @@ def test_unprotected_copy_is_not_protected_after_any_transform(
 ) -> None:
     names = ("none", "jpeg-50", "resize-0.5", "blur-2")
     for found in verify_after(names, portraits[0], portraits[0], editor, **OPTIONS):
-        assert not found.protected
+        assert found.level == "none"
         assert found.reason == "it is an unchanged copy of the original"
 
 
@@ -167,14 +188,14 @@ def test_photo_that_was_only_published_is_not_protected(
     editor: Any, portraits: list[torch.Tensor], name: str
 ) -> None:
     published = parse_transform(name)(portraits[0])
-    assert not decontext.verify(published, portraits[0], editor, **OPTIONS).protected
+    assert decontext.verify(published, portraits[0], editor, **OPTIONS).level == "none"
 
 
 def test_protected_photo_of_another_person_is_not_protected(
     editor: Any, portraits: list[torch.Tensor], protected: torch.Tensor
 ) -> None:
     found = decontext.verify(protected, portraits[1], editor, **OPTIONS)
-    assert not found.protected
+    assert found.level == "none"
     assert found.reason == "it is no version of the original, but another picture"
 
 
@@ -183,7 +204,7 @@ def test_protected_photo_destroyed_by_blur_is_not_protected(
 ) -> None:
     destroyed = parse_transform("blur-4")(protected)
     found = decontext.verify(destroyed, portraits[0], editor, **OPTIONS)
-    assert not found.protected
+    assert found.level == "none"
     assert found.blur == 4
 
 
@@ -200,7 +221,7 @@ def test_every_transform_gets_its_own_verdict(
         **OPTIONS,
     )
     assert [one.transform for one in found] == ["none", "blur-8"]
-    assert [one.protected for one in found] == [True, False]
+    assert [one.level for one in found] == ["weak", "none"]
     assert seen == [(number, 12) for number in range(1, 13)]
 
 

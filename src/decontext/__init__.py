@@ -24,9 +24,11 @@ if TYPE_CHECKING:
         NotProtectedError,
     )
     from decontext.photo.images import Photo, load_photo, read_pixels, save_photo
-    from decontext.protect import Result, protect, protect_steps
+    from decontext.protect import protect, protect_steps
+    from decontext.saving import Result
     from decontext.settings import ProtectSettings, parse_epsilon
-    from decontext.verify import Verification, verify
+    from decontext.verdict import Verification
+    from decontext.verify import verify
 
 __version__ = "0.1.0"
 
@@ -63,9 +65,11 @@ _HOMES = {
         "NotProtectedError",
     ),
     "photo.images": ("Photo", "load_photo", "read_pixels", "save_photo"),
-    "protect": ("Result", "protect", "protect_steps"),
+    "protect": ("protect", "protect_steps"),
+    "saving": ("Result",),
     "settings": ("ProtectSettings", "parse_epsilon"),
-    "verify": ("Verification", "verify"),
+    "verdict": ("Verification",),
+    "verify": ("verify",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -23,9 +23,10 @@ from decontext.evaluation.identity import (
 from decontext.photo.files import check_absent, make_folder, write_whole
 from decontext.photo.images import Photo, load_photo, to_array
 from decontext.photo.portraits import PORTRAITS
-from decontext.protect import Result, protect
+from decontext.protect import protect
 from decontext.publishing.controls import with_noise
 from decontext.report import DEMONSTRATION, Figure, Section, build_page
+from decontext.saving import Result
 from decontext.settings import ProtectSettings, describe_epsilon
 
 SETTINGS = ProtectSettings(epsilon=12.75 / 255)
@@ -214,6 +215,7 @@ def _make_exhibit(
         output=output,
         settings=settings,
         force=True,
+        accept_weak=True,  # It is there to show what happens.
         on_step=lambda step: on_progress(step.index, total, f"protecting {portrait.stem}"),
     )
     noisy = with_noise(photo.pixels, result.verification.levels, settings.seed)

@@ -10,7 +10,7 @@ The number is the exit code of the command line. A message says what it is and w
 hint says what to do next: `InputError("epsilon is 300; it must be in (0, 255].", "Try 8/255.")`.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class DecontextError(Exception):
@@ -45,4 +45,6 @@ class AttentionError(DecontextError):
 
 
 class NotProtectedError(DecontextError):
-    """The saved photo was measured and is not protected."""
+    """The photo was measured and is not protected; `verification` says what was reached."""
+
+    verification: Any = None

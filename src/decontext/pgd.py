@@ -72,6 +72,7 @@ def descend(
     shared_channels: bool = False,
     check: Callable[[Tensor], Tensor] | None = None,
     check_every: int = CHECK_EVERY,
+    start: Tensor | None = None,
 ) -> Iterator[Step]:
     """Minimise a function of a picture within an L-infinity budget around the original.
 
@@ -92,6 +93,7 @@ def descend(
         shared_channels: change the three channels alike, for a grey photo.
         check: picture to scalar tensor, run without gradient; `function` where None.
         check_every: steps between checks.
+        start: picture within the budget to go on from, like the original; itself the best so far.
 
     Yields: a `Step` after every step.
     Raises:
@@ -104,12 +106,15 @@ def descend(
     judge = check or function
     pixels = original.detach()[:, :1] if shared_channels else original.detach()
     box = surround(pixels, epsilon)
-    image = _draw_start(pixels, epsilon * random_start, generator)
+    first = pixels if start is None else start.detach()[:, : pixels.shape[1]]
+    image = _draw_start(first, epsilon * random_start, generator)
     project_(image, box)
     image.requires_grad_()
     velocity = torch.zeros_like(pixels)
-    best = pixels.clone()
-    start_value = best_value = _judge(judge, best, original)
+    best = first.clone()
+    start_value = best_value = _judge(judge, pixels, original)
+    if start is not None:
+        best_value = _judge(judge, best, original)
     for index in range(1, steps + 1):
         size = step_size * decay(schedule, index, steps)
         value, gradient = _differentiate(function, image, original)

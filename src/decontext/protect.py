@@ -4,15 +4,16 @@ A photo goes in. The perturbation lives at the photo's own size; the editor sees
 resize, and in most steps after what sites do to photos. Sign-gradient descent lowers the part of
 attention that the picture being generated pays to the photo, for random instructions, noises and
 high noise levels, within an L-infinity budget. The result is rounded inside the budget, saved under
-a temporary name, read again, measured with instructions and noises that were not optimised on, and
-only then given its name.
+a temporary name, read again, and measured with instructions and noises that were not optimised on.
+Where attention did not fall far enough, more steps follow; only a file that measures as protected
+gets its name.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,49 +22,27 @@ from torch import Tensor
 
 from decontext.attention import resolve_blocks
 from decontext.editors import Editor, LoadsForMeasuring, Prepares, load_editor
-from decontext.errors import InputError, NotProtectedError
-from decontext.objectives import build_objective, control_noise, working_sizes
+from decontext.errors import NotProtectedError
+from decontext.objectives import CHECK_SEED, build_objective, control_steps, working_sizes
 from decontext.objectives.sensitivity import choose_blocks
 from decontext.pgd import Step, descend
-from decontext.photo.files import check_absent, check_writable
-from decontext.photo.images import (
-    JPEG_QUALITY,
-    Photo,
-    check_output,
-    load_photo,
-    psnr,
-    quantise,
-    save_photo,
-)
+from decontext.photo.images import Photo, load_photo, psnr, quantise
 from decontext.prompts import HELD_OUT, OPTIMISE
 from decontext.publishing.chains import draw_chain, fixed_chains
-from decontext.publishing.transforms import Transform, parse_transform
-from decontext.report import build_report, report_path, write_report
-from decontext.settings import CONTROLS, ProtectSettings
-from decontext.verify import OnMeasure, Verification, verify
+from decontext.report import build_report
+from decontext.saving import (
+    AS_IT_IS,
+    Result,
+    check_target,
+    default_output,
+    drafting,
+    saved_as,
+)
+from decontext.settings import CONTROLS, MAXIMUM_SEED, ProtectSettings
+from decontext.verdict import Verification
+from decontext.verify import OnMeasure, verify
 
 OnStep = Callable[[Step], None]
-CHECK_SEED = 20_251_216  # of the fixed draws by which steps are compared
-AS_IT_IS = parse_transform("none")
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """A protected photo as it was saved and read again.
-
-    Attributes:
-        image: `(1, 3, height, width)` float32 in [0, 1], the file's pixels.
-        path: the saved file.
-        report: what was written beside it.
-        verification: what was measured on the saved file.
-        settings: repeat the run.
-    """
-
-    image: Tensor = field(repr=False)
-    path: Path
-    report: dict[str, Any] = field(repr=False)
-    verification: Verification = field(repr=False)
-    settings: ProtectSettings
 
 
 def protect_steps(
@@ -72,18 +51,20 @@ def protect_steps(
     settings: ProtectSettings,
     *,
     saving: Callable[[Tensor], Tensor] = AS_IT_IS,
+    start: Tensor | None = None,
 ) -> Generator[Step, None, Tensor]:
     """Optimise the perturbation; yields each step and returns the protected picture.
 
     The picture is `(1, 3, height, width)`, whole 8-bit levels, within the budget. Close the
-    generator to cancel. `saving` is what the file format will do to it, see `saved_as`. A control
-    takes one step, whose values are context proportions.
+    generator to cancel. `saving` is what the file format will do to it, see `saved_as`; `start` is
+    a picture that was returned before, to go on from. A control takes one step, whose values are
+    context proportions.
 
     Source: arXiv 2512.16625, section 3, with the differences that `pgd` and `settings` name.
     """
     settings = settle(photo, editor, settings)
     if settings.objective in CONTROLS:
-        return (yield from _control_steps(photo, editor, settings))
+        return (yield from control_steps(editor, photo.pixels, settings, grey=photo.is_grey))
     original = photo.pixels
     objective = build_objective(editor, original, settings)
     # A check judges a picture with the text that belongs to it, where the text is refreshed at all.
@@ -109,10 +90,11 @@ def protect_steps(
         step_size=settings.first_step_size,
         momentum=settings.momentum,
         schedule=settings.schedule,
-        random_start=settings.random_start,
+        random_start=settings.random_start if start is None else 0.0,
         generator=generator,
         shared_channels=photo.is_grey,
         check=check,
+        start=start,
     ):
         best = step.best
         yield step
@@ -127,11 +109,15 @@ def protect(
     settings: ProtectSettings | None = None,
     force: bool = False,
     quality: int | None = None,
+    accept_weak: bool = False,
     on_step: OnStep | None = None,
     on_measure: OnMeasure | None = None,
     **overrides: Any,
 ) -> Result:
     """Protect a photo against an editor, save it, measure the saved file, and report.
+
+    Where the verdict is not strong after `settings.steps` steps, more follow, as many again each
+    time, up to `settings.last_step`.
 
     Args:
         photo: a file, or what `load_photo` returned.
@@ -140,6 +126,7 @@ def protect(
         settings: how; single ones can be given as keywords instead (`epsilon=8 / 255`).
         force: overwrite existing files.
         quality: of JPEG, see `images.save_photo`.
+        accept_weak: a weak verdict is enough.
         on_step: called after each step.
         on_measure: called after each measurement of the saved file.
 
@@ -153,53 +140,82 @@ def protect(
     photo = photo if isinstance(photo, Photo) else load_photo(photo)
     settings = replace(settings or ProtectSettings(), **overrides)
     target = Path(output) if output is not None else default_output(photo.path)
-    check_targets(photo, target, force=force)
+    check_target(photo, target, force=force)
     loaded = load_editor(editor) if isinstance(editor, str) else editor
     _prepare(loaded, photo, settings)
     settings = settle(photo, loaded, settings)
     saving = saved_as(target, quality)
-    image = drain(protect_steps(photo, loaded, settings, saving=saving), on_step)
-    temporary = target.with_name(f".{target.stem}.{time.time_ns():x}{target.suffix}")
-    try:
-        save_photo(image, photo, temporary, quality=quality)
-        saved = load_photo(temporary).pixels
-        verification = verify(
-            saved,
-            photo,
-            _for_measuring(loaded),
-            blocks=settings.blocks,
-            prompts=HELD_OUT[: settings.verify_prompts],
-            noises=settings.verify_noises,
-            seed=settings.seed,
-            working_size=settings.working_size,
-            on_measure=on_measure,
-        )
-        if not verification.protected:
-            raise _not_protected(verification)
+    with drafting(photo, target, quality=quality, force=force) as draft:
+        for picture, steps in improve(photo, loaded, settings, saving=saving, on_step=on_step):
+            saved = draft.save(picture)
+            verification = measure(saved, photo, loaded, settings, on_measure=on_measure)
+            if verification.reaches("weak" if accept_weak else "strong"):
+                break
+            failed = _not_protected(verification, steps)
+        else:
+            raise failed
         report = build_report(
             original=photo.path,
-            protected=temporary,
+            protected=draft.temporary,
             name=target.name,
             editor=loaded.info,
             device=str(loaded.device),
             precision=getattr(loaded, "precision", ""),
             settings=settings,
+            steps=steps,
             verification=verification,
             psnr=psnr(photo.pixels, saved),
             seconds=time.monotonic() - began,
             notes=photo.notes,
         )
-        # The photo last: where it lies, its report lies too.
-        write_report(report, report_path(target))
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        draft.keep(report)
     return Result(saved, target, report, verification, settings)
 
 
-def default_output(photo: Path) -> Path:
-    """`NAME.protected.EXT` beside the photo."""
-    return photo.with_name(f"{photo.stem}.protected{photo.suffix}")
+def improve(
+    photo: Photo,
+    editor: Editor,
+    settings: ProtectSettings,
+    *,
+    saving: Callable[[Tensor], Tensor] = AS_IT_IS,
+    on_step: OnStep | None = None,
+) -> Iterator[tuple[Tensor, int]]:
+    """Protected pictures and the steps they took: after `settings.steps`, then after twice as many.
+
+    Each goes on from the one before, with draws of its own, up to `settings.last_step`.
+    """
+    picture, done = None, 0
+    last = 1 if settings.objective in CONTROLS else settings.last_step
+    while done < last:
+        more = min(max(settings.steps, done), last - done)
+        seed = (settings.seed + done) % MAXIMUM_SEED
+        again = replace(settings, steps=more, seed=seed, step_limit=None)
+        steps = protect_steps(photo, editor, again, saving=saving, start=picture)
+        picture = drain(steps, on_step and _count_on(on_step, done))
+        done += more
+        yield picture, done
+
+
+def measure(
+    saved: Tensor,
+    photo: Photo,
+    editor: Editor,
+    settings: ProtectSettings,
+    *,
+    on_measure: OnMeasure | None = None,
+) -> Verification:
+    """`verify` a picture as the settings say, in the editor's best precision."""
+    return verify(
+        saved,
+        photo,
+        editor.for_measuring() if isinstance(editor, LoadsForMeasuring) else editor,
+        blocks=settings.blocks,
+        prompts=HELD_OUT[: settings.verify_prompts],
+        noises=settings.verify_noises,
+        seed=settings.seed,
+        working_size=settings.working_size,
+        on_measure=on_measure,
+    )
 
 
 def settle(photo: Photo, editor: Editor, settings: ProtectSettings) -> ProtectSettings:
@@ -207,79 +223,6 @@ def settle(photo: Photo, editor: Editor, settings: ProtectSettings) -> ProtectSe
     if settings.blocks != "auto":
         return settings
     return replace(settings, blocks=choose_blocks(editor, photo.pixels, seed=settings.seed))
-
-
-def saved_as(path: Path, quality: int | None = None) -> Transform:
-    """What saving to this file does to a picture: JPEG, in full colour, or nothing."""
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        return parse_transform(f"jpeg444-{JPEG_QUALITY if quality is None else quality}")
-    return AS_IT_IS
-
-
-def check_targets(photo: Photo, target: Path, *, force: bool) -> None:
-    """Find out before the work whether photo and report could be written. Raises: InputError."""
-    check_output(photo, target)
-    check_writable(report_path(target))
-    if target.exists() and photo.path.exists() and target.samefile(photo.path):
-        raise InputError("the output is the photo itself; it must be another file.")
-    for path in (target, report_path(target)):
-        check_absent(path, force=force)
-
-
-def _control_steps(
-    photo: Photo, editor: Editor, settings: ProtectSettings
-) -> Generator[Step, None, Tensor]:
-    """One step for noise that nothing was optimised for."""
-    began, original = time.perf_counter(), photo.pixels
-    generator = torch.Generator().manual_seed(settings.seed)
-    noisy = quantise(
-        control_noise(
-            settings.objective,
-            original,
-            epsilon=settings.epsilon,
-            generator=generator,
-            grey=photo.is_grey,
-        ),
-        original,
-        settings.epsilon,
-    )
-    proportion = build_objective(
-        editor, original, replace(settings, objective="context-proportion"), samples=4
-    )
-    with torch.no_grad():
-        start, value = (
-            float(proportion(image, torch.Generator().manual_seed(CHECK_SEED)))
-            for image in (original, noisy)
-        )
-    yield Step(
-        index=1,
-        steps=1,
-        value=value,
-        start_value=start,
-        best_value=value,
-        step_size=settings.epsilon,
-        seconds=time.perf_counter() - began,
-        image=noisy,
-        best=noisy,
-        original=original,
-    )
-    return noisy
-
-
-def _prepare(editor: Editor, photo: Photo, settings: ProtectSettings) -> None:
-    """All instructions of the run at once, so that the text encoders are needed once only."""
-    if isinstance(editor, Prepares):
-        info = editor.info
-        blocks = "all" if settings.blocks == "auto" else settings.blocks
-        editor.prepare(
-            [*OPTIMISE, *HELD_OUT[: settings.verify_prompts]],
-            resolve_blocks(blocks, info.double_blocks, info.single_blocks),
-            sizes=working_sizes(editor, photo.pixels, settings.working_sides),
-        )
-
-
-def _for_measuring(editor: Editor) -> Editor:
-    return editor.for_measuring() if isinstance(editor, LoadsForMeasuring) else editor
 
 
 def drain(steps: Generator[Step, None, Tensor], on_step: OnStep | None = None) -> Tensor:
@@ -294,9 +237,32 @@ def drain(steps: Generator[Step, None, Tensor], on_step: OnStep | None = None) -
             on_step(step)
 
 
-def _not_protected(verification: Verification) -> NotProtectedError:
-    return NotProtectedError(
-        f"the saved photo did not measure as protected: the context proportion went from "
-        f"{verification.original:.3f} to {verification.protected_mean:.3f}; nothing was written.",
-        "Try more --steps or a larger --epsilon.",
+def _prepare(editor: Editor, photo: Photo, settings: ProtectSettings) -> None:
+    """All instructions of the run at once, so that the text encoders are needed once only."""
+    if isinstance(editor, Prepares):
+        info = editor.info
+        blocks = "all" if settings.blocks == "auto" else settings.blocks
+        editor.prepare(
+            [*OPTIMISE, *HELD_OUT[: settings.verify_prompts]],
+            resolve_blocks(blocks, info.double_blocks, info.single_blocks),
+            sizes=working_sizes(editor, photo.pixels, settings.working_sides),
+        )
+
+
+def _count_on(on_step: OnStep, done: int) -> OnStep:
+    """Steps counted from the first of the run."""
+    return lambda step: on_step(replace(step, index=step.index + done, steps=step.steps + done))
+
+
+def _not_protected(verification: Verification, steps: int) -> NotProtectedError:
+    """What was reached, and what to do."""
+    hint = "Try more --steps or a larger --epsilon."
+    if verification.level == "weak":
+        hint = "Try a higher --step-limit or a larger --epsilon, or take it with --accept-weak."
+    error = NotProtectedError(
+        f"after {steps} steps the photo did not measure as protected, and nothing was written. "
+        f"{verification.sentence}",
+        hint,
     )
+    error.verification = verification
+    return error

@@ -93,6 +93,8 @@ class ProtectSettings:
             machine with the same versions.
         verify_prompts: instructions, not optimised on, that the saved file is measured with.
         verify_noises: noises, not optimised on, for each of these instructions.
+        step_limit: where the result is not strong after `steps`, it is improved further until so
+            many steps were done, at least `steps`. None: four times `steps`.
 
     Raises:
         InputError: a value is out of its range.
@@ -116,6 +118,7 @@ class ProtectSettings:
     seed: int = 0
     verify_prompts: int = 12
     verify_noises: int = 2
+    step_limit: int | None = None
 
     def __post_init__(self) -> None:
         _check_epsilon(self.epsilon)
@@ -129,6 +132,8 @@ class ProtectSettings:
         _check_choice("robust", self.robust, get_args(RobustLevel))
         for name in ("steps", "samples_per_step", "verify_prompts", "verify_noises"):
             _check_count(name, getattr(self, name), 1)
+        if self.step_limit is not None:
+            _check_count("step_limit", self.step_limit, self.steps)
         _check_count("seed", self.seed, 0, MAXIMUM_SEED)
         _check_count("refresh_text", self.refresh_text, 0)
         if not isinstance(self.count_vlm_tokens, bool):
@@ -151,6 +156,11 @@ class ProtectSettings:
         if self.step_size is not None:
             return self.step_size
         return self.epsilon * min(max(15 / self.steps, 0.05), 0.5)
+
+    @property
+    def last_step(self) -> int:
+        """`step_limit`, or where that is None four times `steps`."""
+        return 4 * self.steps if self.step_limit is None else self.step_limit
 
     @property
     def working_sides(self) -> tuple[int | None, ...]:

@@ -8,9 +8,7 @@ picture is told as such. `verify_after` measures what is left after what sites d
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,137 +25,16 @@ from decontext.prompts import HELD_OUT
 from decontext.publishing.controls import find_blur, show_the_same, usual_change, with_noise
 from decontext.publishing.transforms import Transform, parse_transform
 from decontext.settings import ORDINARY_SIZE, parse_working_size
+from decontext.verdict import Measurement, Verification
 
 SIGMAS = (0.98, 0.99, 1.0)
 SEED_OFFSET = 1_000_003  # keeps these noises apart from those of an optimisation with the same seed
-LEAST_DROP, LEAST_RATIO, LEAST_SHARE = 0.10, 3.0, 0.75
 
 TRANSFORMS = ("jpeg-85", "jpeg-75", "resize-0.5", "jpeg-75+resize-0.5", "crop-5", "blur-1")
 """What `usual` stands for: what sites do to photos, and a little of what people do."""
 
 OnMeasure = Callable[[int, int], None]
 """Called with (passes done, passes in all)."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """Context proportion of one instruction and noise, in [0, 1], mean over the blocks."""
-
-    instruction: str
-    sigma: float
-    original: float
-    protected: float
-    random: float
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What was measured, and what follows.
-
-    `protected` says: the mean fell by at least 10 % of what it was, at least three times as far as
-    under random noise of the same strength, and in at least 75 % of the measurements. It holds for
-    this editor only, and is no promise about what somebody does to the photo later.
-
-    `levels` is the largest change of a colour value, `random_levels` that of the random noise: the
-    one that 99 % of the changes stay within, as saving to JPEG changes single values far more.
-    `blur` is by how many pixels the photo is blurred: then `original` and `random` were measured
-    on the original blurred alike. `same_photo` is false where it shows something else.
-    `transform` names what was done to all of them before they were measured.
-    """
-
-    editor: str
-    blocks: tuple[int, ...]
-    levels: int
-    measurements: tuple[Measurement, ...]
-    random_levels: int = 0
-    blur: float = 0.0
-    same_photo: bool = True
-    transform: str = "none"
-
-    @property
-    def original(self) -> float:
-        """Mean context proportion of the original."""
-        return statistics.fmean(m.original for m in self.measurements)
-
-    @property
-    def protected_mean(self) -> float:
-        """Mean context proportion of the protected photo."""
-        return statistics.fmean(m.protected for m in self.measurements)
-
-    @property
-    def random(self) -> float:
-        """Mean context proportion of the original under random noise of the same strength."""
-        return statistics.fmean(m.random for m in self.measurements)
-
-    @property
-    def drop(self) -> float:
-        """By what part the proportion fell; 0.4 means to 60 % of what it was."""
-        return 1 - self.protected_mean / self.original if self.original else 0.0
-
-    @property
-    def random_drop(self) -> float:
-        """The same for random noise."""
-        return 1 - self.random / self.original if self.original else 0.0
-
-    @property
-    def share_fallen(self) -> float:
-        """Part of the measurements in which the proportion fell."""
-        return statistics.fmean(float(m.protected < m.original) for m in self.measurements)
-
-    @property
-    def protected(self) -> bool:
-        """Whether the photo measures as protected, by the rule of the class."""
-        return (
-            self.levels > 0
-            and self.same_photo
-            and self.drop >= LEAST_DROP
-            and self.drop >= LEAST_RATIO * self.random_drop
-            and self.share_fallen >= LEAST_SHARE
-        )
-
-    @property
-    def reason(self) -> str:
-        """Why the verdict is as it is, in plain words."""
-        if self.levels == 0:
-            return "it is an unchanged copy of the original"
-        if not self.same_photo:
-            return "it is no version of the original, but another picture"
-        fell = f"the attention to the photo fell by {_percent(self.drop)}"
-        if self.blur:
-            fell += f" beyond what blurring by {self.blur:g} pixels does, as this photo is blurred"
-        if self.drop < LEAST_DROP:
-            return fell if self.drop > 0 else "the attention to the photo did not fall"
-        if self.drop < LEAST_RATIO * self.random_drop:
-            return f"{fell}, but random noise alone does {_percent(self.random_drop)}"
-        if self.share_fallen < LEAST_SHARE:
-            return f"{fell}, but only in {_percent(self.share_fallen)} of the measurements"
-        return f"{fell}; random noise of the same strength does {_percent(self.random_drop)}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for a report, spread included."""
-        return {
-            "protected": self.protected,
-            "reason": self.reason,
-            "editor": self.editor,
-            "transform": self.transform,
-            "blur": self.blur,
-            "same_photo": self.same_photo,
-            "blocks": list(self.blocks),
-            "levels": self.levels,
-            "random_levels": self.random_levels,
-            "context_proportion": {
-                name: {"mean": statistics.fmean(v), "standard_deviation": statistics.pstdev(v)}
-                for name, v in {
-                    "original": [m.original for m in self.measurements],
-                    "protected": [m.protected for m in self.measurements],
-                    "random_noise": [m.random for m in self.measurements],
-                }.items()
-            },
-            "drop": self.drop,
-            "random_drop": self.random_drop,
-            "share_fallen": self.share_fallen,
-            "measurements": [asdict(m) for m in self.measurements],
-        }
 
 
 def verify(
@@ -226,6 +103,8 @@ def verify(
         blur=blur,
         same_photo=show_the_same(reference, after),
         transform=change.name,
+        demonstration=loaded.info.demonstration,
+        block_count=loaded.info.double_blocks + loaded.info.single_blocks,
     )
 
 
@@ -267,11 +146,6 @@ def read_transforms(text: str) -> tuple[str, ...]:
     if text.strip() == "usual":
         return TRANSFORMS
     return tuple(parse_transform(name).name for name in text.split(",") if name.strip())
-
-
-def _percent(value: float) -> str:
-    # Adding zero turns a rounded -0.0 into 0.0.
-    return f"{round(value, 2) + 0.0:.0%}"
 
 
 def _proportion(

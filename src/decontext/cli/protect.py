@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from decontext.cli.options import EditorOptions, MethodOptions, SaveOptions, output_option
+from decontext.cli.options import (
+    BASICS,
+    METHOD,
+    EditorOptions,
+    MethodOptions,
+    SaveOptions,
+    flag,
+    option,
+    output_option,
+)
 from decontext.cli.prepare import open_editor, read_settings, require_editor
 from decontext.cli.terminal import Terminal
 
@@ -23,25 +33,42 @@ def protect(
         Path | None,
         output_option("Where to save.", metavar="FILE", default="NAME.protected.EXT beside PHOTO"),
     ] = None,
+    step_limit: Annotated[
+        int | None,
+        option(
+            "--step-limit",
+            "Up to how many steps it goes on while the verdict is not strong.",
+            panel=METHOD,
+            metavar="N",
+            default="4 times --steps",
+        ),
+    ] = None,
+    accept_weak: Annotated[
+        bool, flag("--accept-weak", "Save a photo whose verdict is weak, too.", panel=BASICS)
+    ] = False,
     model: EditorOptions,
     method: MethodOptions,
     show: SaveOptions,
 ) -> None:
     """Protect a photo against an editor, and measure the saved file.
 
-    Exit code 0: protected. 1: it failed, nothing was written. 2: your input.
+    Exit code 0: the verdict is strong, or weak with --accept-weak. 1: it failed, nothing was
+    written. 2: your input.
     """
     terminal = Terminal(as_json=show.as_json, quiet=show.quiet)
     require_editor(model)
     settings = read_settings(method)
+    if step_limit is not None:
+        settings = replace(settings, step_limit=step_limit)
     from decontext.estimate import estimate_run
     from decontext.photo.images import load_photo
-    from decontext.protect import check_targets, default_output
     from decontext.protect import protect as protect_photo
+    from decontext.saving import check_target, default_output
 
     # Before the weights are loaded, which may take minutes.
     source, target = load_photo(photo), output or default_output(photo)
-    check_targets(source, target, force=show.force)
+    given = [method.config] if method.config else []
+    check_target(source, target, inputs=given, force=show.force)
     chosen = open_editor(terminal, model)
     expected = estimate_run(source, chosen, settings)
     if expected is not None:
@@ -53,6 +80,7 @@ def protect(
             output=target,
             settings=settings,
             force=show.force,
+            accept_weak=accept_weak,
             on_step=lambda step: draw(step.index, step.steps, _describe_step(step, settings)),
             on_measure=lambda done, total: draw(done, total, "measuring the saved file"),
         )
@@ -61,4 +89,5 @@ def protect(
 
 def _describe_step(step: Step, settings: ProtectSettings) -> str:
     name = settings.objective.replace("-", " ")
-    return f"{name} {step.start_value:.3f}, now {step.value:.3f}"
+    text = f"{name} {step.start_value:.3f}, now {step.value:.3f}"
+    return text if step.index <= settings.steps else f"not strong yet, going on; {text}"

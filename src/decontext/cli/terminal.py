@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
     from decontext.demo import Demonstration
     from decontext.editors import EditorInfo
-    from decontext.protect import Result
-    from decontext.verify import Verification
+    from decontext.saving import Result
+    from decontext.verdict import Verification
 
 OnProgress = Callable[[int, int, str], None]
 """Called with (steps done, steps in all, what there is to say about them)."""
+
+VERDICT_STYLES = {"strong": "green", "weak": "yellow", "none": "red"}
 
 
 class Terminal:
@@ -89,30 +91,34 @@ class Terminal:
             f"epsilon is {report['epsilon']}; the file differs by up to "
             f"{result.verification.levels} levels, PSNR {report['psnr_db']:.1f} dB"
         )
-        self._show_proportions(result.verification)
+        self._show_verdict(result.verification)
         for note in report["notes"]:
             self.say(f"note: {note}")
-        self.show_json({"protected": True, "output": str(result.path), **report})
+        self.show_json(
+            {"protected": result.verification.protected, "output": str(result.path), **report}
+        )
 
     def show_verification(
         self, verification: Verification, published: Sequence[Verification] = ()
     ) -> None:
         """The verdict, what it rests on, and one after each transform."""
-        self._show_proportions(verification)
+        self._show_verdict(verification)
         for found in published:
             from decontext.publishing.transforms import parse_transform
 
-            verdict = "protected" if found.protected else "not protected"
             self.say(
-                f"{parse_transform(found.transform).describe()}: {verdict}; {found.reason}",
-                style="green" if found.protected else "red",
+                f"{parse_transform(found.transform).describe()}: {found.level}; {found.reason}",
+                style=VERDICT_STYLES[found.level],
             )
         values = verification.to_dict()
         if published:
             values["after"] = {found.transform: found.to_dict() for found in published}
         self.show_json(values)
 
-    def _show_proportions(self, verification: Verification) -> None:
+    def _show_verdict(self, verification: Verification) -> None:
+        """One sentence and what to do next, then what they rest on."""
+        self.say(verification.sentence, style=VERDICT_STYLES[verification.level])
+        self.say(verification.advice)
         values = verification.to_dict()
         table = _table("context proportion", "mean", "spread", "fell by")
         falls = {"protected": values["drop"], "random_noise": values["random_drop"]}
@@ -126,12 +132,9 @@ class Terminal:
                 fall,
             )
         self._out.print(table)
-        verdict = "protected" if verification.protected else "not protected"
         self.say(
-            f"{verdict} against {verification.editor}, by {len(verification.measurements)} "
-            f"measurements with instructions and noises that were not optimised on; "
-            f"{verification.reason}",
-            style="green" if verification.protected else "red",
+            f"{len(verification.measurements)} measurements with instructions and noises that were "
+            "not optimised on"
         )
 
     def show_demonstration(self, demonstration: Demonstration) -> None:

@@ -18,6 +18,8 @@ from decontext.cli.options import (
 )
 from decontext.cli.prepare import open_editor, require_editor
 from decontext.cli.terminal import Terminal
+from decontext.errors import InputError
+from decontext.verdict import Level
 
 
 def verify(
@@ -38,13 +40,28 @@ def verify(
             default="none",
         ),
     ] = None,
+    require: Annotated[
+        str,
+        option(
+            "--require",
+            "Exit code 0 from this verdict on: strong or weak.",
+            panel=METHOD,
+            metavar="LEVEL",
+            choices=("strong", "weak"),
+            default="strong",
+        ),
+    ] = "strong",
 ) -> int:
     """Measure whether a photo is protected against an editor, and after what else.
 
-    Exit code 0: it is, as it lies there. 1: it is not. 2: your input.
+    Exit code 0: the verdict is strong, as it lies there (or weak with --require weak). 1: it is
+    not. 2: your input.
     """
     terminal = Terminal(as_json=show.as_json, quiet=show.quiet)
     require_editor(model)
+    needed: Level = "weak" if require == "weak" else "strong"
+    if require != needed:
+        raise InputError(f"--require is {require!r}; it must be strong or weak.")
     from decontext.photo.images import load_photo
     from decontext.verify import read_transforms, verify_after
 
@@ -63,4 +80,4 @@ def verify(
             on_measure=lambda done, total: draw(done, total, ""),
         )
     terminal.show_verification(as_it_is, published)
-    return 0 if as_it_is.protected else 1
+    return 0 if as_it_is.reaches(needed) else 1

@@ -14,15 +14,16 @@ from decontext.editors import Editor
 from decontext.errors import InputError
 from decontext.objectives.attention_entropy import attention_entropy
 from decontext.objectives.context_proportion import context_proportion
-from decontext.objectives.draws import Objective, Passes, choose_passes
+from decontext.objectives.draws import CHECK_SEED, Objective, Passes, choose_passes
 from decontext.objectives.encoder import encoder
 from decontext.objectives.flow import FLOW_SIGMA_RANGE, flow_matching
-from decontext.objectives.noise import control_noise
+from decontext.objectives.noise import control_noise, control_steps
 from decontext.objectives.sizes import working_sizes
 from decontext.prompts import OPTIMISE
 from decontext.settings import CONTROLS, ProtectSettings
 
 __all__ = [
+    "CHECK_SEED",
     "FLOW_SIGMA_RANGE",
     "Objective",
     "Passes",
@@ -30,6 +31,7 @@ __all__ = [
     "build_objective",
     "context_proportion",
     "control_noise",
+    "control_steps",
     "encoder",
     "flow_matching",
     "working_sizes",

@@ -23,6 +23,10 @@ Draw = tuple[Prompt, float, Tensor]
 """Instruction, noise level and target latents of one pass."""
 
 
+CHECK_SEED = 20_251_216
+"""Of the fixed draws by which pictures are compared."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Passes:
     """Which passes of an editor a value is the mean of.

@@ -1,9 +1,17 @@
 """Controls: noise of the whole budget that nothing was optimised for."""
 
+import time
+from collections.abc import Generator
+
 import torch
 from torch import Tensor
 
-from decontext.settings import LEVELS
+from decontext.editors import Editor
+from decontext.objectives.context_proportion import context_proportion
+from decontext.objectives.draws import CHECK_SEED, choose_passes
+from decontext.pgd import Step
+from decontext.photo.images import quantise
+from decontext.settings import LEVELS, ProtectSettings
 
 
 def control_noise(
@@ -21,3 +29,34 @@ def control_noise(
     else:
         noise = torch.empty(shape).uniform_(-epsilon, epsilon, generator=generator)
     return (photo + noise.to(photo.device)).clamp_(0, 1)
+
+
+def control_steps(
+    editor: Editor, original: Tensor, settings: ProtectSettings, *, grey: bool = False
+) -> Generator[Step, None, Tensor]:
+    """As `protect_steps`, for noise: one step, whose values are context proportions."""
+    began, generator = time.perf_counter(), torch.Generator().manual_seed(settings.seed)
+    noisy = control_noise(
+        settings.objective, original, epsilon=settings.epsilon, generator=generator, grey=grey
+    )
+    noisy = quantise(noisy, original, settings.epsilon)
+    passes = choose_passes(editor.info, settings, samples=4)
+    proportion = context_proportion(editor, original, passes)
+    with torch.no_grad():
+        start, value = (
+            float(proportion(image, torch.Generator().manual_seed(CHECK_SEED)))
+            for image in (original, noisy)
+        )
+    yield Step(
+        index=1,
+        steps=1,
+        value=value,
+        start_value=start,
+        best_value=value,
+        step_size=settings.epsilon,
+        seconds=time.perf_counter() - began,
+        image=noisy,
+        best=noisy,
+        original=original,
+    )
+    return noisy

@@ -11,7 +11,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -146,6 +146,34 @@ def check_absent(path: Path, *, force: bool) -> None:
     """
     if not force and os.path.lexists(path):
         raise _exists(path)
+
+
+def check_targets(targets: Sequence[Path], *, inputs: Sequence[Path] = (), force: bool) -> None:
+    """Find out before the work whether these files may be written; everything that writes asks.
+
+    `inputs` are the files that were given: none of them may be replaced, whatever `force` says and
+    under whatever name it goes, a link or another case included. What killed runs left unfinished
+    in the targets' folders is removed.
+
+    Raises:
+        InputError: a target is an input, exists already, or cannot be written.
+    """
+    for target in targets:
+        check_writable(target)
+        clear_leftovers(target.parent)
+        for given in inputs:
+            if _is_same(target, given):
+                raise InputError(
+                    f"{target} is {given} itself, which was given; the output must be another file."
+                )
+        check_absent(target, force=force)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # Where one of them is missing, nothing is replaced.
+        return False
 
 
 def make_folder(folder: Path) -> None:

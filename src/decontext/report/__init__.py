@@ -2,15 +2,16 @@
 
 from decontext.report.page import Figure, Section, build_page
 from decontext.report.record import (
-    DEMONSTRATION,
     DISCLAIMER,
     FORMAT,
     build_report,
+    is_report_of,
     report_path,
     settings_from_report,
     sha256,
     write_report,
 )
+from decontext.verdict import DEMONSTRATION
 
 __all__ = [
     "DEMONSTRATION",
@@ -20,6 +21,7 @@ __all__ = [
     "Section",
     "build_page",
     "build_report",
+    "is_report_of",
     "report_path",
     "settings_from_report",
     "sha256",

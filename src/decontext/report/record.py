@@ -18,9 +18,9 @@ import torch
 
 from decontext.editors import EditorInfo
 from decontext.errors import InputError
-from decontext.photo.files import write_whole
+from decontext.photo.files import check_absent, write_whole
 from decontext.settings import ProtectSettings, describe_epsilon
-from decontext.verify import Verification
+from decontext.verdict import DEMONSTRATION, Verification
 
 FORMAT = "decontext-report-1"
 PACKAGES = ("torch", "diffusers", "transformers", "pillow", "safetensors")
@@ -28,9 +28,6 @@ DISCLAIMER = (
     "Measured against this editor only: protection does not carry over to another editor or "
     "version without being measured there, and what happens to the photo later (JPEG, resizing, "
     "cropping, filters) was not measured."
-)
-DEMONSTRATION = (
-    "kontext-mini is a demonstration editor: this photo is protected against no other editor."
 )
 
 
@@ -46,12 +43,13 @@ def build_report(
     verification: Verification,
     psnr: float,
     seconds: float,
+    steps: int | None = None,
     notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything about a run as plain values; `settings_from_report` reads the settings back.
 
-    `precision` says how the editor's weights were held. `protected` is the file as it lies now,
-    `name` the one it gets.
+    `precision` says how the editor's weights were held, `steps` how many were done. `protected` is
+    the file as it lies now, `name` the one it gets.
     """
     return {
         "format": FORMAT,
@@ -67,6 +65,7 @@ def build_report(
             "precision": precision,
         },
         "settings": settings.to_dict(),
+        "steps": settings.steps if steps is None else steps,
         "epsilon": describe_epsilon(settings.epsilon),
         "verification": verification.to_dict(),
         "psnr_db": psnr,
@@ -85,9 +84,25 @@ def report_path(output: Path) -> Path:
     return output.with_name(output.name + ".json")
 
 
-def write_report(report: Mapping[str, Any], path: Path) -> None:
-    """Write a report as JSON, whole or not at all. Raises: InputError."""
-    write_whole((json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode(), path)
+def write_report(report: Mapping[str, Any], path: Path, *, force: bool = True) -> None:
+    """Write a report as JSON, whole or not at all; `force` replaces another one.
+
+    Raises:
+        InputError: it cannot be written, or there is a file already.
+    """
+    content = (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode()
+    check_absent(path, force=force)
+    write_whole(content, path)
+
+
+def is_report_of(path: Path, name: str) -> bool:
+    """Whether this file is the report of a protected photo of that name."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        named: bool = content["files"]["protected"]["name"] == name
+        return named and content["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def settings_from_report(path: str | Path) -> ProtectSettings:
