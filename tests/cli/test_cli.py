@@ -448,7 +448,8 @@ def test_being_stopped_leaves_no_half_file(
 def test_protecting_against_kontext_mini_says_that_it_protects_against_nothing_else(
     run: Any, photo: Path
 ) -> None:
-    code, out, err = run("protect", photo, "--editor", "kontext-mini", "--epsilon", "12.75/255")
+    options = ["--epsilon", "12.75/255", "--steps", 20, "--accept-weak"]
+    code, out, err = run("protect", photo, "--editor", "kontext-mini", *options)
     assert code == 0, err
     assert "demonstration editor" in err
     report = json.loads(photo.with_name("me.protected.png.json").read_text())
