@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from decontext.errors import InputError
+from decontext.photo.decoders import quiet_decoders
 from decontext.photo.limits import MAX_PIXELS, VARIABLE
 from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
-from decontext.photo.quiet import quiet_decoders
 from decontext.photo.reading import load_photo
 
 

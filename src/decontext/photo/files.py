@@ -40,7 +40,7 @@ ABANDONED = 7 * 24 * 3600
 """Seconds after which an unfinished file of another machine counts as left behind."""
 
 
-def write_whole(content: bytes | memoryview, path: str | Path) -> None:
+def write_whole(content: bytes | bytearray | memoryview, path: str | Path) -> None:
     """Write to an unfinished file beside the target, then rename it into place.
 
     Whatever interrupts it, the unfinished file is removed and an existing target stays as it was.

@@ -5,6 +5,7 @@ return with the size, mode, transparency, colour profile and EXIF data of the ph
 """
 
 from decontext.photo.levels import levels, psnr, quantise, to_array
+from decontext.photo.metadata import Metadata, choose_metadata
 from decontext.photo.photo import SMALLEST_SIDE, Photo
 from decontext.photo.reading import load_photo
 from decontext.photo.saving import JPEG_QUALITY, check_output, save_photo
@@ -13,8 +14,10 @@ from decontext.photo.sources import read_pixels
 __all__ = [
     "JPEG_QUALITY",
     "SMALLEST_SIDE",
+    "Metadata",
     "Photo",
     "check_output",
+    "choose_metadata",
     "levels",
     "load_photo",
     "psnr",

@@ -27,10 +27,11 @@ class Photo:
         mode: Pillow's mode of the file, such as `RGB`, `LA`, `P` or `I;16`.
         alpha: `(height, width)` uint8 opacity, upright; None without transparency.
         icc: colour profile, or None.
-        exif: EXIF block without its preview, or None.
+        exif: EXIF block without its previews, or None.
+        xmp: XMP packet, or None.
         orientation: EXIF orientation under which the pixels are stored, 1..8.
         options: how the file was written (`dpi`, `progressive`, `compression`), for the next one.
-        notes: what saving cannot keep, in words for the user.
+        notes: what saving cannot keep and which personal data stay, in words for the user.
         sha256: of the file it was read from, or of the bytes; of the levels where it came as
             pixels. Empty where nobody said.
         from_file: whether `path` is a file.
@@ -43,6 +44,7 @@ class Photo:
     alpha: Tensor | None = None
     icc: bytes | None = None
     exif: bytes | None = None
+    xmp: bytes | None = None
     orientation: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -8,10 +8,9 @@ import hashlib
 import io
 import os
 import stat
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,11 +30,12 @@ from torch import Tensor
 
 from decontext.errors import InputError
 from decontext.photo.colour import to_rgb
-from decontext.photo.exif import read_exif, read_orientation, remove_preview, stored_view
+from decontext.photo.decoders import DECODER_ERRORS, quiet_decoders
+from decontext.photo.exif import stored_view
 from decontext.photo.levels import strips
 from decontext.photo.limits import check_pixels
+from decontext.photo.metadata import read_metadata
 from decontext.photo.photo import SMALLEST_SIDE, Photo
-from decontext.photo.quiet import quiet_decoders
 
 Readable = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 
@@ -57,22 +57,6 @@ _NAMES = {"JPEG": "photo.jpg", "WEBP": "photo.webp", "TIFF": "photo.tiff", "BMP"
 
 _LARGEST_STREAM = 2**30
 """Bytes of a file that came as bytes or as a file object."""
-
-_DECODER_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-"""What Pillow raises on files that make no sense."""
 
 
 def load_photo(source: Readable, *, max_pixels: int | None = None) -> Photo:
@@ -108,14 +92,13 @@ def read_image(image: Image.Image, name: str, *, path: Path | None, digest: str)
     mode, file_format = image.mode, "JPEG" if image.format == "MPO" else image.format or "PNG"
     if file_format == "TIFF":
         # Pillow turns TIFF files upright while loading, and forgets how they lay.
-        exif, _, notes = _read_metadata(image)
-        shown = 1
-        picture, icc, colour_notes = to_rgb(image)
+        kept = replace(read_metadata(image), shown=1)
+        picture, icc, notes = to_rgb(image)
     else:
         # PNG files may carry metadata behind the pixels.
-        picture, icc, colour_notes = to_rgb(image)
-        exif, shown, notes = _read_metadata(image)
-    pixels, alpha = _to_tensors(picture, shown)
+        picture, icc, notes = to_rgb(image)
+        kept = read_metadata(image)
+    pixels, alpha = _to_tensors(picture, kept.shown)
     return Photo(
         pixels=pixels,
         path=path or Path(_NAMES.get(file_format, "photo.png")),
@@ -123,10 +106,11 @@ def read_image(image: Image.Image, name: str, *, path: Path | None, digest: str)
         mode=mode,
         alpha=alpha,
         icc=icc,
-        exif=exif,
-        orientation=read_orientation(exif),
+        exif=kept.exif,
+        xmp=kept.xmp,
+        orientation=kept.orientation,
         options=_read_options(image),
-        notes=(*notes, *colour_notes),
+        notes=(*notes, *kept.notes),
         sha256=digest,
         from_file=path is not None,
     )
@@ -144,7 +128,7 @@ def explained(name: str) -> Iterator[None]:
         raise InputError(
             f"{name} needs more memory than there is.", "Make it smaller first."
         ) from error
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         reason = str(error) or type(error).__name__
         raise InputError(
             f"{name} is damaged or cut short ({reason}).", "Get a complete copy of it."
@@ -274,16 +258,3 @@ def _read_options(image: Image.Image) -> dict[str, Any]:
     if 1 <= horizontal <= 30_000 and 1 <= vertical <= 30_000:
         options["dpi"] = (horizontal, vertical)
     return options
-
-
-def _read_metadata(image: Image.Image) -> tuple[bytes | None, int, list[str]]:
-    """EXIF block to keep, orientation as shown, and notes on the pictures that are left out."""
-    notes = []
-    exif, shown = read_exif(image)
-    if exif is not None:
-        exif, had_preview = remove_preview(exif)
-        if had_preview:
-            notes.append("the preview in the EXIF data is left out: it shows the unprotected photo")
-    if image.format == "MPO":
-        notes.append("the further pictures in this file are left out")
-    return exif, shown, notes

@@ -1,0 +1,107 @@
+"""EXIF and XMP data into a finished TIFF file.
+
+Used by `saving`. Pillow's compressed TIFF files cannot hold the directories of EXIF and GPS tags;
+its file is taken as it is, and one more directory at its end takes the place of the first.
+"""
+
+import struct
+
+from PIL import ExifTags
+
+from decontext.photo.directories import (
+    EXIF_POINTER,
+    GPS_POINTER,
+    INTEROP_POINTER,
+    PREFIX,
+    byte_order,
+    first_directory,
+    read_entries,
+)
+
+DESCRIBING = (
+    ExifTags.Base.ImageDescription,
+    ExifTags.Base.Make,
+    ExifTags.Base.Model,
+    ExifTags.Base.Orientation,
+    ExifTags.Base.Software,
+    ExifTags.Base.DateTime,
+    ExifTags.Base.Artist,
+    ExifTags.Base.HostComputer,
+    ExifTags.Base.Copyright,
+    EXIF_POINTER,
+    GPS_POINTER,
+)
+"""Of a TIFF file's tags, those that describe the photo and not how its bytes are laid out."""
+
+_POINTERS = (EXIF_POINTER, GPS_POINTER, INTEROP_POINTER)
+_DEEPEST = 2
+"""How often directories point to directories: the first, EXIF, interoperability."""
+
+_XMP = 0x02BC
+_BYTES, _LONG = 1, 4
+
+_Raw = tuple[int, int, bytes]
+"""Kind, count, and the value, or where it stands, as four bytes."""
+
+
+def add_metadata(content: bytes | memoryview, exif: bytes | None, xmp: bytes | None) -> bytearray:
+    """A TIFF file in Intel's byte order with these data in its first directory.
+
+    Args:
+        content: the file, as Pillow writes it.
+        exif: an EXIF block with its prefix; of its first directory what describes the photo.
+        xmp: an XMP packet.
+    """
+    file = bytearray(content)
+    first = first_directory(file, "<")
+    (count,) = struct.unpack_from("<H", file, first)
+    entries: dict[int, _Raw] = {}
+    for place in range(first + 2, first + 2 + 12 * count, 12):
+        tag, *raw = struct.unpack_from("<HHI4s", file, place)
+        entries[tag] = (raw[0], raw[1], raw[2])
+    block = (exif or b"").removeprefix(PREFIX)
+    order = byte_order(block)
+    if order is not None:
+        entries = _copy(file, block, first_directory(block, order), order) | entries
+    if xmp is not None:
+        entries[_XMP] = (_BYTES, len(xmp), _store(file, xmp))
+    struct.pack_into("<I", file, 4, _write(file, entries))
+    return file
+
+
+def _copy(
+    file: bytearray, block: bytes, directory: int, order: str, depth: int = 0
+) -> dict[int, _Raw]:
+    """The entries of a directory of an EXIF block by tag; their values go to the file's end."""
+    copied: dict[int, _Raw] = {}
+    for entry in read_entries(block, directory, order):
+        if entry.tag in copied or (depth == 0 and entry.tag not in DESCRIBING):
+            continue
+        if entry.tag not in _POINTERS:
+            value = entry.value if order == "<" else entry.swapped()
+            copied[entry.tag] = (entry.kind, entry.count, _store(file, value))
+        elif depth < _DEEPEST:
+            inner = _copy(file, block, entry.number(order), order, depth + 1)
+            if inner:
+                copied[entry.tag] = (_LONG, 1, struct.pack("<I", _write(file, inner)))
+    return copied
+
+
+def _store(file: bytearray, value: bytes) -> bytes:
+    """A value of up to four bytes as it stands in an entry, or where a longer one stands now."""
+    if len(value) <= 4:
+        return value.ljust(4, b"\x00")
+    file += bytes(len(file) % 2)
+    file += value
+    return struct.pack("<I", len(file) - len(value))
+
+
+def _write(file: bytearray, entries: dict[int, _Raw]) -> int:
+    """A directory at the file's end; where it begins."""
+    file += bytes(len(file) % 2)
+    start = len(file)
+    file += struct.pack("<H", len(entries))
+    for tag, raw in sorted(entries.items()):
+        file += struct.pack("<HHI4s", tag, *raw)
+    file += bytes(4)
+    return start
