@@ -11,6 +11,7 @@ import typer
 from decontext.cli.options import (
     BASICS,
     METHOD,
+    OUTPUT,
     EditorOptions,
     MethodOptions,
     SaveOptions,
@@ -23,6 +24,7 @@ from decontext.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from decontext.pgd import Step
+    from decontext.photo.images import Metadata
     from decontext.settings import ProtectSettings
 
 
@@ -46,6 +48,13 @@ def protect(
     accept_weak: Annotated[
         bool, flag("--accept-weak", "Save a photo whose verdict is weak, too.", panel=BASICS)
     ] = False,
+    strip_location: Annotated[
+        bool,
+        flag("--strip-location", "Save without the place where it was taken.", panel=OUTPUT),
+    ] = False,
+    strip_metadata: Annotated[
+        bool, flag("--strip-metadata", "Save without EXIF and XMP data.", panel=OUTPUT)
+    ] = False,
     model: EditorOptions,
     method: MethodOptions,
     show: SaveOptions,
@@ -61,12 +70,14 @@ def protect(
     if step_limit is not None:
         settings = replace(settings, step_limit=step_limit)
     from decontext.estimate import estimate_run
-    from decontext.photo.images import load_photo
+    from decontext.photo.images import choose_metadata, load_photo
     from decontext.protect import protect as protect_photo
     from decontext.saving import check_target, default_output
 
     # Before the weights are loaded, which may take minutes.
-    source, target = load_photo(photo), output or default_output(photo)
+    metadata: Metadata = "none" if strip_metadata else "no-location" if strip_location else "keep"
+    source = choose_metadata(load_photo(photo), metadata)
+    target = output or default_output(photo)
     given = [method.config] if method.config else []
     check_target(source, target, inputs=given, force=show.force)
     chosen = open_editor(terminal, model)
