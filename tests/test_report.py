@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,14 @@ def test_report_names_editor_strength_and_both_files(tmp_path: Path) -> None:
     assert report["files"]["original"]["name"] == "me.jpg"
     assert report["files"]["original"]["sha256"] != report["files"]["protected"]["sha256"]
     assert report["notes"] == ["a note"]
+
+
+def test_file_name_that_is_no_text_is_written_and_read_again(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    path = report_path(tmp_path / name)
+    write_report(_report(tmp_path) | {"original": name}, path)
+    assert json.loads(path.read_text("utf-8"))["original"] == name
+    assert settings_from_report(path) == SETTINGS
 
 
 def test_demonstration_editor_is_called_one(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """`python -m tests.fuzz --count N [--seed S] [--seconds T]`: damaged files through the program.
 
 Each is read, checked and saved to every format in a process of its own kind. Counted are exceptions
-that are not decontext's, files that take more than 10 s of computing or more than 2 GB, and lines
+that are not decontext's, files that take more than 10 s of computing or 2 GB of memory, and lines
 on stdout or stderr. The exit code is 1 if there is any. `--keep FOLDER` keeps those files.
 """
 
@@ -17,10 +17,10 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-LONGEST = 10.0
-MOST_MEMORY = 2_000_000  # kB
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,6 +29,8 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1000, help="files")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first file")
+    parser.add_argument("--longest", type=float, default=10.0, help="seconds of computing")
+    parser.add_argument("--memory", type=float, default=2.0, help="GB at the peak")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after that long")
     parser.add_argument(
         "--keep", type=Path, help="folder for the files with which something failed"
@@ -36,7 +38,7 @@ def main() -> int:
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        work(options.seed, options.first, options.count)
+        work(options)
         return 0
     return supervise(options)
 
@@ -46,7 +48,7 @@ def supervise(options: argparse.Namespace) -> int:
     counts: Counter[str] = Counter(exceptions=0, hangs=0, memory=0, lines=0)
     began, number, end = time.monotonic(), options.first, options.first + options.count
     while number < end and time.monotonic() - began < options.seconds:
-        for found in run_worker(options.seed, number, end - number):
+        for found in run_worker(options, number, end - number):
             number = found["number"] + 1
             for kind in counts:
                 counts[kind] += len(found.get(kind, []))
@@ -67,15 +69,16 @@ def supervise(options: argparse.Namespace) -> int:
     print(
         f"{number - options.first} files in {time.monotonic() - began:.0f} s, seed {options.seed}: "
         f"{counts['exceptions']} exceptions but decontext's, "
-        f"{counts['hangs']} above {LONGEST:g} s, {counts['memory']} above 2 GB, "
-        f"{counts['lines']} lines of noise"
+        f"{counts['hangs']} above {options.longest:g} s, "
+        f"{counts['memory']} above {options.memory:g} GB, {counts['lines']} lines of noise"
     )
     return 1 if sum(counts.values()) else 0
 
 
-def run_worker(seed: int, first: int, count: int):
+def run_worker(options: argparse.Namespace, first: int, count: int) -> Iterator[dict[str, Any]]:
     """What one worker says of each file, and of the one with which it ended, if it did."""
-    command = [sys.executable, "-m", "tests.fuzz", "--work", f"--seed={seed}"]
+    command = [sys.executable, "-m", "tests.fuzz", "--work", f"--seed={options.seed}"]
+    command += [f"--longest={options.longest}", f"--memory={options.memory}"]
     command += [f"--first={first}", f"--count={count}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     number = first
@@ -103,7 +106,7 @@ def run_worker(seed: int, first: int, count: int):
             process.kill()
 
 
-def work(seed: int, first: int, count: int) -> None:
+def work(options: argparse.Namespace) -> None:
     """Try one file after the other; what is printed meanwhile is noise."""
     answers = os.fdopen(os.dup(1), "w")
     with tempfile.TemporaryDirectory(dir=_fast_folder()) as name:
@@ -113,17 +116,17 @@ def work(seed: int, first: int, count: int) -> None:
         os.dup2(noise, 2)
         from tests.fuzz.trial import make_case, try_file
 
-        make_case(seed, 0)
+        make_case(options.seed, 0)
         heard = os.fstat(noise).st_size
-        for number in range(first, first + count):
-            before, content = time.process_time(), make_case(seed, number)
+        for number in range(options.first, options.first + options.count):
+            before, content = time.process_time(), make_case(options.seed, number)
             wrong = try_file(content, folder, by_path=number % 2 == 0)
             found: dict[str, object] = {"number": number, "exceptions": wrong}
             seconds = time.process_time() - before
-            if seconds > LONGEST:
+            if seconds > options.longest:
                 found["hangs"] = [f"{seconds:.1f} s"]
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            if peak > MOST_MEMORY:
+            if peak > options.memory * 1e6:
                 found["memory"] = [f"{peak / 1e6:.1f} GB"]
             sys.stdout.flush()
             sys.stderr.flush()

@@ -90,7 +90,9 @@ def write_report(report: Mapping[str, Any], path: Path, *, force: bool = True) -
     Raises:
         InputError: it cannot be written, or there is a file already.
     """
-    content = (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode()
+    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    # Of a file name that is no UTF-8 this leaves what JSON itself writes for it.
+    content = text.encode("utf-8", "backslashreplace")
     check_absent(path, force=force)
     write_whole(content, path)
 
