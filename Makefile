@@ -7,8 +7,9 @@ READY := $(VENV)/.ready
 DEMO ?= build/demo
 LEVEL ?= full
 THREADS ?= 2
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=0 -o Acquire::http::Timeout=20
 
-.PHONY: help setup demo study test lint format bench
+.PHONY: help setup demo study test lint format bench browser
 
 help:
 	@echo "make setup   install everything into $(VENV)"
@@ -34,8 +35,17 @@ demo: $(READY)
 study: $(READY)
 	$(BIN)/python -m study.run --level $(LEVEL)
 
-test: $(READY)
+test: $(READY) browser
 	$(BIN)/python -m pytest $(TESTS)
+
+# The pages are tested in Chromium. Where it is missing and cannot be had, those tests are skipped and say so.
+browser:
+	@if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { \
+			timeout 300 env $(APT) install chromium >/dev/null 2>&1 || \
+			{ timeout 120 env $(APT) update && timeout 300 env $(APT) install chromium; } >/dev/null 2>&1; \
+		}; then echo "installed chromium for the tests of the pages"; \
+		else echo "no Chromium here: the tests of the pages will be skipped"; fi; fi
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -196,7 +196,7 @@ def _plot(part: Part, figures: Figures, docs: Path) -> Iterable[str]:
         bars = {figures.labels[key]: figures.identity(key) for key in figures.labels}
         plot = charts.draw_bars(bars, title=part.title, label=label, line=threshold)
     path = docs / "images" / f"study-{part.name}.png"
-    plot.savefig(path, dpi=110)
+    plot.savefig(path, dpi=charts.DPI)
     yield from ("", f"![{part.title}](images/{path.name})")
 
 

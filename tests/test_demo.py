@@ -12,6 +12,7 @@ from PIL import Image
 
 import decontext
 from decontext import demo
+from decontext.demo.page import build_demo_page, describe_visibility
 from decontext.editors import Editor
 from decontext.evaluation import identity
 from decontext.photo.portraits import ASTRONAUT
@@ -56,10 +57,11 @@ def test_demo_writes_page_protected_portrait_and_report(demonstration: demo.Demo
 
 def test_page_holds_every_picture_and_loads_nothing(demonstration: demo.Demonstration) -> None:
     page = demonstration.page.read_text(encoding="utf-8")
-    assert page.count('src="data:image/png;base64,') == 3 + 3 * 2
+    assert page.count('src="data:image/png;base64,') == 3 * 2 + 3 + 3 * 2
     assert "http" not in page
     assert "demonstration editor" in page
     assert "make it &lt;b&gt;bold&lt;/b&gt;" in page
+    assert "can be seen, most of all in smooth areas" in page
 
 
 def test_numbers_are_plain_values_and_have_every_similarity(
@@ -98,6 +100,13 @@ def test_summary_counts_the_edits_that_show_the_same_person(
     assert (
         "in 2 of 2 edits of the original, in 1 of the noisy and in 0 of the protected copy" in text
     )
+    assert measured.example() == (measured.exhibits[0], edits[0])
+    page = build_demo_page(measured)
+    assert "The edit of the photo shows the same person." in page
+    assert "The edit of the protected photo shows somebody else." in page
+    assert "same person is in 2 of the photos, in 0 of the protected photos, and in 1 of" in page
+    assert demo.Edit.judge(0.3628) == "0.3628 somebody else"
+    assert demo.Edit.judge(-0.001) == "0.00 somebody else"
     assert demo.Edit.judge(0.7) == "0.70 the same person"
     assert demo.Edit.judge(0.1) == "0.10 somebody else"
     assert demo.Edit.judge(None) == "no face found"
@@ -133,3 +142,9 @@ def test_an_earlier_demonstration_is_kept_without_force(
 
 def test_default_budget_is_that_of_the_paper() -> None:
     assert demo.SETTINGS.epsilon == 12.75 / 255
+
+
+def test_what_can_be_seen_of_a_change_is_said() -> None:
+    assert "smooth areas" in describe_visibility(12)
+    assert "when one looks for it" in describe_visibility(8)
+    assert describe_visibility(4).endswith("up to 4 of 255 levels.")

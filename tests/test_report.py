@@ -15,6 +15,8 @@ from decontext.report import (
     DEMONSTRATION,
     DISCLAIMER,
     Figure,
+    Pair,
+    Row,
     Section,
     build_page,
     build_report,
@@ -23,6 +25,7 @@ from decontext.report import (
     sha256,
     write_report,
 )
+from decontext.report.plot import finish, new_figure, to_plot
 from decontext.settings import ProtectSettings
 from decontext.verdict import Measurement, Verification
 
@@ -120,19 +123,45 @@ def test_missing_report_is_explained(tmp_path: Path) -> None:
 
 def test_page_holds_its_pictures_and_escapes_what_it_is_told() -> None:
     figure = Figure(torch.full((1, 3, 4, 4), 0.5), "before & after")
-    section = Section("Edits", "some <b>text</b>", [[figure]], [["a", "b"], ["1", "2"]])
-    page = build_page("Title", "a statement", [section])
+    row = Row([figure], title="a <i>row</i>")
+    section = Section("Edits", ["some <b>text</b>"], [row], [["a", "b"], ["1", "2"]])
+    page = build_page("Title", "a statement", [section], lead=["what was <u>found</u>"])
     assert page.count("data:image/png;base64,") == 1
-    assert "<b>text</b>" not in page
-    assert "before &amp; after" in page
-    assert "<th>a</th>" in page
+    assert not any(tag in page for tag in ("<b>", "<i>", "<u>", "<script"))
+    assert 'alt="before &amp; after"' in page and "<figcaption>before &amp; after<" in page
+    assert '<th scope="col">a</th>' in page
     assert "<td>2</td>" in page
-    assert "http" not in page.replace("http-equiv", "")
+    assert "http" not in page
+    order = [page.index(text) for text in ("Title</h1>", "what was", "a statement", "Edits</h2>")]
+    assert order == sorted(order)
 
 
-def test_plots_are_wide_and_pictures_are_not() -> None:
-    image = torch.zeros(1, 3, 2, 2)
-    rows = [[Figure(image, "a plot", wide=True), Figure(image, "a picture")]]
-    page = build_page("t", "s", [Section("one", rows=rows)])
-    assert page.count('<figure class="wide">') == 1
-    assert page.count("<figure>") == 1
+def test_only_tiny_pictures_can_be_shown_unsmoothed() -> None:
+    def page(side: int) -> str:
+        figure = Figure(torch.zeros(1, 3, side, side), "x", alt="a picture")
+        return build_page("t", "s", [Section("one", pairs=[Pair("p", figure, figure)])])
+
+    assert page(128).count('class="tiny"') == 2 and 'id="pixels"' in page(128)
+    assert 'class="tiny"' not in page(257) and 'id="pixels"' not in page(257)
+    assert page(128).count('alt="a picture"') == 2
+
+
+def test_plots_take_the_colours_of_the_page_and_name_no_time() -> None:
+    pytest.importorskip("matplotlib")
+    drawn = []
+    for _ in range(2):
+        figure = new_figure(2.0)
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], label="a line")
+        axes.legend()
+        finish(axes, title="title")
+        drawn.append(to_plot(figure, alt="a line that rises"))
+    first, second = drawn
+    assert first == second
+    assert "prefers-color-scheme:dark" in first.svg and "currentColor" in first.svg
+    assert (
+        "#010203" not in first.svg and "#040506" not in first.svg and "<dc:date>" not in first.svg
+    )
+    page = build_page("t", "s", [Section("one", rows=[Row([first], shape="plots")])])
+    assert page.count('src="data:image/svg+xml;base64,') == 1
+    assert 'alt="a line that rises"' in page

@@ -13,7 +13,6 @@ import tiny_models
 from PIL import Image
 
 import decontext
-from decontext.analysis import plots
 from decontext.analysis.measure import MAP_SIGMAS
 from decontext.analysis.results import Analysis
 from decontext.analysis.run import STAGES, analyse
@@ -21,6 +20,7 @@ from decontext.errors import InputError
 from decontext.objectives.sensitivity import prefix_sets, single_sets
 from decontext.photo.images import load_photo
 from decontext.photo.portraits import ASTRONAUT
+from decontext.report.plot import check_matplotlib
 from decontext.settings import ProtectSettings
 
 pytest.importorskip("matplotlib")
@@ -87,7 +87,9 @@ def test_numbers_beside_the_page_are_complete_and_finite(analysis: Analysis) -> 
 
 def test_page_holds_every_plot_and_edit_inside_itself(analysis: Analysis) -> None:
     page = analysis.page.read_text("utf-8")
-    assert page.count("data:image/png;base64,") == 1 + 1 + 2 * 4 + 1
+    assert page.count("data:image/png;base64,") == 2 * 3
+    assert page.count("data:image/svg+xml;base64,") == 1 + 1 + 1
+    assert "of the attention of the picture being made falls on the photo" in page
     assert "http" not in page.replace("http-equiv", "")
     assert "edit that cannot see the photo" in page
     assert "epsilon 32/255 of full range (32 levels), 2 steps" in page
@@ -123,4 +125,4 @@ def test_missing_matplotlib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(InputError, match=r"pip install 'decontext\[eval\]'"):
-        plots.check_installed()
+        check_matplotlib()

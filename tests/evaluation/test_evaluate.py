@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from decontext.evaluation.photo_run import protected_path
 from decontext.evaluation.plan import NONE, ORIGINAL, Plan, build_protections, find_photos
 from decontext.evaluation.results import read_rows
 from decontext.evaluation.run import Instruments, evaluate, load_instruments
-from decontext.evaluation.tables import Figures
+from decontext.evaluation.tables import Figures, transform_table
 from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
 from decontext.settings import ProtectSettings
 
@@ -125,6 +126,10 @@ def test_measured_attention_has_a_verdict_after_each_transform(figures: Figures)
     assert len(rows) == 3 * 2 * 2
     assert {row["transform"] for row in rows} == set(PLAN.transforms)
     assert all(isinstance(row["verdict"], bool) and 0 < row["original"] < 1 for row in rows)
+    assert all(row["verdict"] == (row["level"] == "strong") for row in rows)
+    head, *body = transform_table(figures, rows[0]["protection"])
+    verdicts = [cells[head.index("verdicts")] for cells in body]
+    assert all(sum(map(int, re.findall(r"\d+", cell))) == 3 for cell in verdicts)
 
 
 def test_stopped_evaluation_goes_on_where_it_was(
@@ -190,11 +195,14 @@ def test_results_of_another_editor_are_not_continued(
 
 def test_page_shows_pictures_after_each_transform_and_loads_nothing(report: Path) -> None:
     page = (report / "index.html").read_text(encoding="utf-8")
-    # Per photo: itself, edits of three versions after two transforms and of one, two copies and
-    # their differences; and two plots.
-    assert page.count('src="data:image/png;base64,') == 3 * (1 + 3 * 2 + 1 + 2 + 2) + 2
+    # Per photo: three pairs, two differences, edits of three versions after one transform and the
+    # cut one; and two plots.
+    assert page.count('src="data:image/png;base64,') == 3 * (3 * 2 + 2 + 3 + 1)
+    assert page.count('src="data:image/svg+xml;base64,') == 2
     assert 'src="http' not in page and "<script" not in page
-    assert "after jpeg-50+resize-0.5" in page
+    assert "jpeg-50+resize-0.5: " in page
+    assert "The same person is in 0 of 6 edits of the original photos" in page
+    assert "What failed" in page and "3 photos: a direction, no more." in page
     assert "d-broken.JPG" in page and "2 faces found" in page
 
 

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from decontext.analysis import plots
 from decontext.analysis.measure import (
     Reference,
     edit_references,
     map_proportions,
     time_gradients,
 )
-from decontext.analysis.page import build_sections
+from decontext.analysis.page import build_sections, lead
 from decontext.analysis.results import SENSITIVITY_SIGMAS, Analysis, PhotoAnalysis
 from decontext.attention import resolve_blocks
 from decontext.editors import Editor
@@ -25,6 +24,7 @@ from decontext.photo.files import check_absent, make_folder, write_whole
 from decontext.photo.images import Photo, to_array
 from decontext.protect import drain, protect_steps
 from decontext.report import DEMONSTRATION, build_page
+from decontext.report.plot import check_matplotlib
 from decontext.settings import ProtectSettings, describe_epsilon
 
 STAGES = 5
@@ -58,7 +58,7 @@ def analyse(
         InputError: there is an analysis already, the folder cannot be made, there are no such
             blocks, or the extra `eval` is not installed.
     """
-    plots.check_installed()
+    check_matplotlib()
     info = editor.info
     resolve_blocks(cut, info.double_blocks, info.single_blocks)
     page, numbers = output / "index.html", output / "analysis.json"
@@ -85,7 +85,9 @@ def analyse(
     text = json.dumps(analysis.to_dict(), indent=2, ensure_ascii=False) + "\n"
     write_whole(text.encode(), numbers)
     title = f"Where {info.title} looks at a photo"
-    write_whole(build_page(title, analysis.statement, build_sections(analysis)).encode(), page)
+    sections = build_sections(analysis)
+    content = build_page(title, analysis.statement, sections, lead=tuple(lead(analysis)))
+    write_whole(content.encode(), page)
     return analysis
 
 
@@ -147,6 +149,6 @@ def _statement(editor: Editor, settings: ProtectSettings, count: int) -> str:
     said = (
         f"Measured on {count} photo{'' if count == 1 else 's'} and this editor alone; protected "
         f"with epsilon {describe_epsilon(settings.epsilon)}, {settings.steps} steps, "
-        f"--robust {settings.robust}, seed {settings.seed}."
+        f"robust {settings.robust}, seed {settings.seed}."
     )
     return f"{DEMONSTRATION} {said}" if editor.info.demonstration else said

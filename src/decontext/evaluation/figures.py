@@ -10,9 +10,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from decontext.editors import list_editors
 from decontext.evaluation.plan import CUT, NONE, ORIGINAL
 from decontext.evaluation.results import FAILED, UNREADABLE, Row, content_of
 from decontext.evaluation.summary import Summary, summarise
+from decontext.report import DEMONSTRATION
+from decontext.verdict import LEVELS
+
+STATEMENT = (
+    "Measured against this editor, with these instructions and seeds, and nothing else: another "
+    "editor, instruction or treatment of the photo may show the person again."
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,17 @@ class Figures:
     def heading(self) -> Row:
         """Editor, thresholds and the name of the image encoder."""
         return next(iter(self._of("heading")), {"thresholds": {}, "likeness": ""})
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether the editor is there to show how, and for nothing else."""
+        name = self.heading.get("editor")
+        return any(info.demonstration for info in list_editors() if info.name == name)
+
+    @property
+    def statement(self) -> str:
+        """What the figures hold for."""
+        return f"{DEMONSTRATION} {STATEMENT}" if self.demonstration else STATEMENT
 
     @property
     def recognisers(self) -> tuple[str, ...]:
@@ -75,6 +94,12 @@ class Figures:
         """By what part the context proportion fell, the original after the same transform."""
         rows = self._of("measurement", protection=version, transform=transform)
         return summarise([row["drop"] for row in rows], [content_of(row) for row in rows])
+
+    def verdicts(self, version: str, transform: str = NONE) -> dict[str, int]:
+        """How many photos measure as strong, weak and none after a transform, those that do."""
+        rows = self._of("measurement", protection=version, transform=transform)
+        levels = [row["level"] for row in rows if "level" in row]
+        return {level: levels.count(level) for level in reversed(LEVELS) if level in levels}
 
     def fidelity(self, name: str, version: str) -> Summary:
         """A figure of the protected photos: `levels`, `psnr`, `ssim`, `ms_ssim`, ..."""

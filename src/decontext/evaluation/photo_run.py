@@ -289,6 +289,7 @@ class PhotoRun:
             protection=key,
             transform=transform,
             verdict=found.protected,
+            level=found.level,
             original=found.original,
             protected=found.protected_mean,
             random=found.random,

@@ -82,7 +82,7 @@ def transform_table(figures: Figures, version: str) -> Table:
     """What is left of one protection after each transform."""
     table: Table = [
         ("after", "edit of the original", "edit of the protected", "same person", "drop", "kept",
-         "attention fell by")
+         "attention fell by", "verdicts")
     ]  # fmt: skip
     for transform in figures.transforms:
         found = figures.identity(version, transform)
@@ -97,9 +97,16 @@ def transform_table(figures: Figures, version: str) -> Table:
                 number(figures.identity_drop(version, transform)),
                 percent(figures.kept(version, transform)),
                 percent(figures.attention_drop(version, transform).mean),
+                _verdicts(figures, version, transform),
             )
         )
-    return table
+    return drop_empty(table)
+
+
+def _verdicts(figures: Figures, version: str, transform: str) -> str:
+    """Such as "3 strong, 1 weak"."""
+    found = figures.verdicts(version, transform)
+    return ", ".join(f"{count} {level}" for level, count in found.items()) or ABSENT
 
 
 def fidelity_table(figures: Figures) -> Table:
@@ -147,6 +154,9 @@ def photo_table(figures: Figures) -> Table:
 def to_dict(figures: Figures) -> dict[str, Any]:
     """All summaries as plain values, by version and transform."""
     return {
+        "statement": figures.statement,
+        "demonstration": figures.demonstration,
+        "failed": list(figures.failed()),
         "heading": figures.heading,
         "photos": figures.photos(),
         "versions": {
@@ -171,6 +181,7 @@ def _after(figures: Figures, version: str, transform: str) -> Mapping[str, Any]:
     }
     values["likeness"] = figures.value("likeness", version, transform).to_dict()
     if version not in (ORIGINAL, CUT):
+        values["verdicts"] = figures.verdicts(version, transform)
         values["identity_drop"] = figures.identity_drop(version, transform)
         values["kept"] = figures.kept(version, transform)
         values["attention_drop"] = figures.attention_drop(version, transform).mean

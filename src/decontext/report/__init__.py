@@ -1,6 +1,6 @@
 """What a run says of itself: `record` is JSON beside the photo, `page` one page to look at."""
 
-from decontext.report.page import Figure, Section, build_page
+from decontext.report.page import Figure, Pair, Row, Section, build_page
 from decontext.report.record import (
     DISCLAIMER,
     FORMAT,
@@ -18,6 +18,8 @@ __all__ = [
     "DISCLAIMER",
     "FORMAT",
     "Figure",
+    "Pair",
+    "Row",
     "Section",
     "build_page",
     "build_report",
