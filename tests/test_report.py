@@ -136,6 +136,11 @@ def test_page_holds_its_pictures_and_escapes_what_it_is_told() -> None:
     assert order == sorted(order)
 
 
+def test_page_can_be_written_whatever_a_photo_is_called() -> None:
+    page = build_page("caf\udce9.jpg", "s", [Section("\u2028")])
+    assert "caf\\udce9.jpg" in page.encode().decode()
+
+
 def test_only_tiny_pictures_can_be_shown_unsmoothed() -> None:
     def page(side: int) -> str:
         figure = Figure(torch.zeros(1, 3, side, side), "x", alt="a picture")

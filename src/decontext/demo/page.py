@@ -62,6 +62,7 @@ def describe_visibility(levels: int) -> str:
 def _example_section(demonstration: Demonstration) -> Section:
     """The photo and its edit beside the protected photo and its edit; noise, small, as control."""
     exhibit, edit = demonstration.example()
+    verification = exhibit.result.verification
     versions = (
         ("The photo", exhibit.photo.pixels, edit.of_original, edit.similarity_original),
         ("The protected photo", exhibit.result.image, edit.of_protected, edit.similarity_protected),
@@ -86,7 +87,8 @@ def _example_section(demonstration: Demonstration) -> Section:
         pairs=pairs,
         remarks=[
             *([_count(demonstration)] if demonstration.measured else []),
-            describe_visibility(exhibit.result.verification.levels),
+            *([] if verification.protected else [verification.sentence]),
+            describe_visibility(verification.levels),
         ],
     )
 

@@ -15,6 +15,7 @@ from decontext.demo.page import build_demo_page
 from decontext.demo.results import Demonstration, Edit, Exhibit
 from decontext.editors import Editor
 from decontext.evaluation.identity import FaceRecogniser, can_recognise, compare_faces
+from decontext.pgd import Step
 from decontext.photo.files import check_absent, make_folder, write_whole
 from decontext.photo.images import load_photo, to_array
 from decontext.photo.portraits import PORTRAITS
@@ -88,7 +89,17 @@ def _make_exhibit(
     on_progress: OnProgress,
 ) -> Exhibit:
     photo = load_photo(portrait)
-    steps, total = settings.steps, settings.steps + 3 * len(instructions)
+    done, edits_to_make = 0, 3 * len(instructions)
+
+    def tell(what: str) -> None:
+        # Where the verdict asks for more steps there are more than the settings say.
+        on_progress(done, max(settings.steps, done) + edits_to_make, what)
+
+    def count_step(step: Step) -> None:
+        nonlocal done
+        done = step.index
+        tell(f"protecting {portrait.stem}")
+
     result = protect(
         photo,
         editor,
@@ -96,14 +107,16 @@ def _make_exhibit(
         settings=settings,
         force=True,
         accept_weak=True,  # It is there to show what happens.
-        on_step=lambda step: on_progress(step.index, total, f"protecting {portrait.stem}"),
+        on_step=count_step,
     )
     noisy = with_noise(photo.pixels, result.verification.levels, settings.seed)
     edits = []
+    steps = max(settings.steps, done)
     for index, instruction in enumerate(instructions):
         pictures: list[Tensor] = []
         for picture in (photo.pixels, noisy, result.image):
-            on_progress(steps + 3 * index + len(pictures), total, f"editing: {instruction}")
+            made = steps + 3 * index + len(pictures)
+            on_progress(made, steps + edits_to_make, f"editing: {instruction}")
             pictures.append(editor.edit(picture, instruction, seed=settings.seed))
         alike = _compare(photo.pixels, pictures, recogniser)
         edits.append(

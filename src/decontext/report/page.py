@@ -106,7 +106,7 @@ def build_page(
     template = environment.from_string(
         files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     )
-    return template.render(
+    page = template.render(
         title=title,
         statement=statement,
         sections=sections,
@@ -114,6 +114,8 @@ def build_page(
         any_tiny=any(_shows_tiny(section) for section in sections),
         number=count(1).__next__,
     )
+    # Names of files may hold bytes that are no UTF-8; the page must be.
+    return page.encode("utf-8", "backslashreplace").decode()
 
 
 def _shows_tiny(section: Section) -> bool:

@@ -60,6 +60,8 @@ def test_page_holds_every_picture_and_loads_nothing(demonstration: demo.Demonstr
     assert page.count('src="data:image/png;base64,') == 3 * 2 + 3 + 3 * 2
     assert "http" not in page
     assert "demonstration editor" in page
+    # A weak result is said to be one beside the first pictures too.
+    assert page.count("may still show this person") == 2
     assert "make it &lt;b&gt;bold&lt;/b&gt;" in page
     assert "can be seen, most of all in smooth areas" in page
 
