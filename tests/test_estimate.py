@@ -200,3 +200,17 @@ def test_cache_lists_and_clears(capsys, monkeypatch, tmp_path: Path, folder: Pat
     code, out, _ = run(capsys, "cache", "clear")
     assert code == 0 and "cleared" in out
     assert list((tmp_path / "kept" / "text").iterdir()) == []
+
+
+@pytest.mark.parametrize(("megapixels", "most"), [(12, 0.9 * 1024**3), (48, 2.5 * 1024**3)])
+def test_memory_of_a_photo_is_said_and_bounded(editor: Any, megapixels: int, most: float) -> None:
+    from decontext.estimate import photo_memory
+
+    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
+    pixels = torch.zeros(1, 1, 1, 1).expand(1, 3, height, round(height * 4 / 3))  # no memory
+    large = Photo(pixels, Path("large.jpg"), "JPEG", "RGB")
+    needed = photo_memory(large, ProtectSettings())
+    assert 3 * 4 * pixels[0, 0].numel() < needed < most
+    estimate = estimate_run(large, editor, ProtectSettings())
+    assert estimate is not None and estimate.photo_memory == needed
+    assert f"{describe_bytes(needed)} for the photo" in estimate.describe("cpu")

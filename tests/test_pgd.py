@@ -12,6 +12,7 @@ from torch import Tensor
 
 from decontext.errors import AttentionError
 from decontext.pgd import Step, add_gradient_, decay, descend, project_, surround
+from decontext.photo.levels import quantise
 
 EPSILON = 8 / 255
 
@@ -42,7 +43,7 @@ def test_projection_stays_within_budget_and_range_and_moves_nothing_inside(
     original = _photo()[:, :, :2, :2]
     image = torch.tensor(values).view(1, 3, 2, 2)
     box = surround(original, epsilon)
-    projected = project_(image.clone(), box)
+    projected = project_(image.clone(), original, epsilon)
     assert bool(((projected - original).abs() <= epsilon + 1e-6).all())
     assert float(projected.min()) >= 0
     assert float(projected.max()) <= 1
@@ -159,3 +160,42 @@ def test_each_gradient_counts_alike_whatever_its_size() -> None:
     add_gradient_(velocity, small, 0.9)
     add_gradient_(velocity, small * 1e12, 0.9)
     torch.testing.assert_close(velocity, torch.full_like(velocity, 1.9))
+
+
+def test_steps_are_bitwise_those_of_whole_pictures() -> None:
+    """Against the method written down without strips: ordinary photos lose nothing to them."""
+    original = torch.rand((1, 3, 700, 900), generator=torch.Generator().manual_seed(0))
+    original = original.mul(255).round().div(255)
+    weights = torch.randn(original.shape, generator=torch.Generator().manual_seed(1))
+    options = {"epsilon": EPSILON, "steps": 4, "step_size": EPSILON / 3, "random_start": 0.5}
+
+    def function(image: Tensor) -> Tensor:
+        return (image * weights).sin().sum()
+
+    generator = torch.Generator().manual_seed(2)
+    *_, last = descend(function, original, generator=generator, **options)  # type: ignore[arg-type]
+    generator.manual_seed(2)
+    low, high = surround(original, EPSILON)
+    noise = torch.empty(original.shape).uniform_(-EPSILON / 2, EPSILON / 2, generator=generator)
+    image, velocity = (noise + original).clamp(low, high), torch.zeros_like(original)
+    for index in range(1, 5):
+        leaf = image.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(function(leaf), leaf)
+        mean = float(torch.linalg.vector_norm(gradient, ord=1)) / gradient.numel()
+        velocity.mul_(0.9).add_(gradient, alpha=1 / mean)
+        image = image.add(velocity.sign(), alpha=-EPSILON / 3 * decay("cosine", index, 4))
+        image = image.clamp(low, high)
+    assert torch.equal(last.image, image)
+
+
+def test_large_photo_ends_on_the_same_levels_with_less_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = _photo(3)
+    weights = torch.randn(original.shape, generator=torch.Generator().manual_seed(1))
+    ordinary = _run(lambda image: (image * weights).sum(), original)[-1]
+    monkeypatch.setattr("decontext.pgd.LARGE_PHOTO", 16)
+    large = _run(lambda image: (image * weights).sum(), original)[-1]
+    assert large.kept.dtype == torch.uint8 and ordinary.kept.dtype == torch.float32
+    assert torch.equal(large.best, quantise(ordinary.best, original, EPSILON))
+    assert torch.equal(large.best, quantise(large.best, original, EPSILON))

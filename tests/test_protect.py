@@ -19,6 +19,7 @@ from decontext.errors import InputError, NotProtectedError
 from decontext.photo.images import levels, load_photo, read_pixels
 from decontext.photo.portraits import ASTRONAUT
 from decontext.protect import drain, improve, protect_steps
+from decontext.publishing.transforms import Transform
 from decontext.report import report_path, settings_from_report
 from decontext.saving import default_output, saved_as
 from decontext.settings import CONTROLS, ObjectiveName
@@ -116,17 +117,23 @@ def test_robust_run_keeps_budget_and_repeats_itself(
     assert 0 < levels(photo.pixels, pictures[0]) <= 64
 
 
-def test_photo_saved_as_jpeg_is_optimised_through_its_encoder(editor: Any, tmp_path: Path) -> None:
+def test_photo_saved_as_jpeg_is_optimised_through_its_encoder(
+    editor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     photo = load_photo(_save_photo(tmp_path / "me.png"))
     settings = decontext.ProtectSettings(**{**STRONG, "steps": 3})
     seen = []
+    original = Transform.__call__
 
-    def saving(image: Tensor) -> Tensor:
-        seen.append(image)
-        return saved_as(tmp_path / "me.jpg", 60)(image)
+    def see(transform: Transform, image: Tensor, *others: Any) -> Tensor:
+        seen.append(transform.name.split("+")[0])
+        return original(transform, image, *others)
 
+    monkeypatch.setattr(Transform, "__call__", see)
+    saving = saved_as(tmp_path / "me.jpg", 60)
     coarse = drain(protect_steps(photo, editor, settings, saving=saving))
-    assert len(seen) == 3 + 2  # each step, and the check at the start and at the end
+    # Each step, and four cases of the check at the start and at the end.
+    assert seen == [saving.name] * (3 + 2 * 4)
     plain = drain(protect_steps(photo, editor, settings))
     assert not torch.equal(coarse, plain)
     assert saved_as(tmp_path / "me.jpeg").name == "jpeg444-95"

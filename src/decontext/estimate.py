@@ -16,6 +16,7 @@ from decontext.editors import Editor, Estimates
 from decontext.machine import describe_bytes, describe_seconds, matmul_rate
 from decontext.objectives import working_sizes
 from decontext.pgd import CHECK_EVERY
+from decontext.settings import LARGE_PHOTO
 
 if TYPE_CHECKING:
     from decontext.photo.images import Photo
@@ -40,6 +41,7 @@ class Estimate:
         seconds: from the first step to the last measurement, without loading.
         step_seconds: of one step.
         memory: bytes of the device's memory at the peak, 0 where that is not known.
+        photo_memory: bytes that the photo takes at the peak, beside that.
         sizes: at which the editor sees the photo, `(width, height)`.
         words: how the weights are held and why.
     """
@@ -47,15 +49,17 @@ class Estimate:
     seconds: float
     step_seconds: float
     memory: int
+    photo_memory: int
     sizes: tuple[tuple[int, int], ...]
     words: str
 
     def describe(self, device: str) -> str:
         """A sentence for people; how the weights are held is said when they are loaded."""
         sizes = ", ".join(f"{width} x {height}" for width, height in self.sizes)
-        memory = f", {describe_bytes(self.memory)} of memory" if self.memory else ""
+        photo = f"{describe_bytes(self.photo_memory)} for the photo"
+        memory = f"{describe_bytes(self.memory)} of memory and {photo}" if self.memory else photo
         return (
-            f"estimate: about {describe_seconds(self.seconds)} on {device}{memory}; the editor "
+            f"estimate: about {describe_seconds(self.seconds)} on {device}, {memory}; the editor "
             f"sees the photo at {sizes}"
         )
 
@@ -81,4 +85,21 @@ def estimate_run(photo: Photo, editor: Editor, settings: ProtectSettings) -> Est
     measured = PICTURES_OF_A_MEASUREMENT * settings.verify_prompts * settings.verify_noises
     checks = CASES_OF_A_CHECK * len(sizes) * (settings.steps // CHECK_EVERY + 1)
     seconds = settings.steps * step + (measured + checks) * (cost.pass_flop / speed + starting)
-    return Estimate(seconds, step, cost.memory, sizes, cost.words)
+    memory = photo_memory(photo, settings)
+    return Estimate(seconds, step, cost.memory, memory, sizes, cost.words)
+
+
+def photo_memory(photo: Photo, settings: ProtectSettings, *, jpeg: bool | None = None) -> int:
+    """Bytes that a photo takes at its own size while it is protected, at the peak.
+
+    In a step there are the photo, the iterate, the velocity and the best iterate; beside them the
+    photo as it was published, with the bytes of a JPEG, or the gradient. `jpeg` says whether it is
+    saved as one, by default as it came.
+    """
+    pixels = photo.size[0] * photo.size[1]
+    large = pixels > LARGE_PHOTO
+    published = settings.robust != "off" or (photo.format == "JPEG" if jpeg is None else jpeg)
+    kept = 4 + 4 + (2 + 1 if large else 4 + 4)
+    step = kept + (4 + 3 if published else 4)
+    # Afterwards the photo, its protected copy, what was read of the file, and noise as strong.
+    return 3 * pixels * max(step, 4 * 4)

@@ -1,7 +1,9 @@
 """Projected sign-gradient descent on the pixels of a photo, as a generator of steps.
 
 It is handed a function of a picture and knows no editor. The perturbation lives at the photo's own
-size; at 12 megapixels one copy of it takes 144 MB, so everything here happens in place.
+size; at 12 megapixels one copy of it takes 144 MB, so everything here happens in place, and of
+photos above `LARGE_PHOTO` pixels less is kept: the velocity in bfloat16, the best iterate as whole
+8-bit levels, which is what is saved of it.
 """
 
 import math
@@ -13,7 +15,8 @@ import torch
 from torch import Tensor
 
 from decontext.errors import AttentionError
-from decontext.settings import Schedule
+from decontext.photo.levels import quantise, strips
+from decontext.settings import LARGE_PHOTO, LEVELS, Schedule
 
 FINAL_SHARE = 0.1
 """What a falling schedule leaves of the first step size in the last step."""
@@ -37,7 +40,7 @@ class Step:
         step_size: change of a colour value in this step, a fraction of the full range.
         seconds: since the descent began.
         image: the current iterate.
-        best: the iterate that `best_value` belongs to.
+        kept: the iterate that `best_value` belongs to; of large photos its 8-bit levels, uint8.
         original: the photo before.
     """
 
@@ -49,8 +52,13 @@ class Step:
     step_size: float
     seconds: float
     image: Tensor
-    best: Tensor
+    kept: Tensor
     original: Tensor
+
+    @property
+    def best(self) -> Tensor:
+        """The iterate that `best_value` belongs to; of large photos a new tensor."""
+        return _read(self.kept)
 
     @property
     def perturbation(self) -> Tensor:
@@ -105,30 +113,31 @@ def descend(
     began = time.perf_counter()
     judge = check or function
     pixels = original.detach()[:, :1] if shared_channels else original.detach()
-    box = surround(pixels, epsilon)
-    first = pixels if start is None else start.detach()[:, : pixels.shape[1]]
+    large = pixels.shape[-2] * pixels.shape[-1] > LARGE_PHOTO
+    first = pixels if start is None else _read(start)[:, : pixels.shape[1]]
     image = _draw_start(first, epsilon * random_start, generator)
-    project_(image, box)
+    project_(image, pixels, epsilon)
     image.requires_grad_()
-    velocity = torch.zeros_like(pixels)
-    best = first.clone()
+    velocity = torch.zeros_like(pixels, dtype=torch.bfloat16 if large else pixels.dtype)
+    best = _keep(first, pixels, epsilon) if large else first.clone()
     start_value = best_value = _judge(judge, pixels, original)
     if start is not None:
-        best_value = _judge(judge, best, original)
+        best_value = _judge(judge, first, original)
+    del first, start  # of a large photo they are as large as everything else
     for index in range(1, steps + 1):
         size = step_size * decay(schedule, index, steps)
         value, gradient = _differentiate(function, image, original)
         with torch.no_grad():
             add_gradient_(velocity, gradient, momentum)
-            # The gradient is used up; its memory takes the signs.
-            image.add_(torch.sign(velocity, out=gradient), alpha=-size)
-            project_(image, box)
+            for rows in strips(image):
+                image[..., rows, :].sub_(velocity[..., rows, :].sign(), alpha=size)
+            project_(image, pixels, epsilon)
         del gradient
         if index % check_every == 0 or index == steps:
             checked = _judge(judge, image.detach(), original)
             if checked < best_value:
                 best_value = checked
-                best.copy_(image.detach())
+                best.copy_(_keep(image, pixels, epsilon) if large else image.detach())
         yield Step(
             index=index,
             steps=steps,
@@ -138,7 +147,7 @@ def descend(
             step_size=size,
             seconds=time.perf_counter() - began,
             image=image.detach().expand_as(original),
-            best=best.expand_as(original),
+            kept=best.expand_as(original),
             original=original,
         )
 
@@ -148,9 +157,15 @@ def surround(original: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
     return (original - epsilon).clamp_(min=0), (original + epsilon).clamp_(max=1)
 
 
-def project_(image: Tensor, box: tuple[Tensor, Tensor]) -> Tensor:
-    """Move every pixel into the box, in place: the nearest picture that keeps the budget."""
-    return torch.clamp(image, *box, out=image)
+def project_(image: Tensor, original: Tensor, epsilon: float) -> Tensor:
+    """Move every pixel into what `surround` allows, in place: the nearest picture that does.
+
+    Strip by strip: the bounds of the whole photo would take twice its memory.
+    """
+    for rows in strips(image):
+        part = image[..., rows, :]
+        torch.clamp(part, *surround(original[..., rows, :], epsilon), out=part)
+    return image
 
 
 def decay(schedule: Schedule, index: int, steps: int) -> float:
@@ -181,7 +196,14 @@ def add_gradient_(velocity: Tensor, gradient: Tensor, momentum: float) -> None:
             "the gradient to the pixels is zero; the editor does not look at this photo.",
             "Choose other blocks or another editor.",
         )
-    velocity.mul_(momentum).add_(gradient, alpha=1 / mean)
+    if velocity.dtype == gradient.dtype:
+        velocity.mul_(momentum).add_(gradient, alpha=1 / mean)
+        return
+    for rows in strips(velocity):
+        part = velocity[..., rows, :]
+        part.copy_(
+            part.to(gradient.dtype).mul_(momentum).add_(gradient[..., rows, :], alpha=1 / mean)
+        )
 
 
 def _draw_start(pixels: Tensor, reach: float, generator: torch.Generator) -> Tensor:
@@ -211,3 +233,18 @@ def _differentiate(
 @torch.no_grad()
 def _judge(check: Callable[[Tensor], Tensor], image: Tensor, original: Tensor) -> float:
     return float(check(image.expand_as(original)))
+
+
+@torch.no_grad()
+def _keep(image: Tensor, original: Tensor, epsilon: float) -> Tensor:
+    """The picture as it would be saved, rounded within the budget: 8-bit levels, uint8."""
+    result = torch.empty(image.shape, dtype=torch.uint8, device=image.device)
+    for rows in strips(image):
+        rounded = quantise(image[..., rows, :], original[..., rows, :], epsilon)
+        result[..., rows, :] = rounded.mul_(LEVELS).round_().to(torch.uint8)
+    return result
+
+
+def _read(kept: Tensor) -> Tensor:
+    """A picture that was kept as it is, or as 8-bit levels, in [0, 1]."""
+    return kept.float().div_(LEVELS) if kept.dtype == torch.uint8 else kept.detach()

@@ -29,6 +29,7 @@ from decontext.pgd import Step, descend
 from decontext.photo.images import Photo, load_photo, psnr, quantise
 from decontext.prompts import HELD_OUT, OPTIMISE
 from decontext.publishing.chains import draw_chain, fixed_chains
+from decontext.publishing.transforms import Transform
 from decontext.report import build_report
 from decontext.saving import (
     AS_IT_IS,
@@ -38,7 +39,7 @@ from decontext.saving import (
     drafting,
     saved_as,
 )
-from decontext.settings import CONTROLS, MAXIMUM_SEED, ProtectSettings
+from decontext.settings import CONTROLS, LEVELS, MAXIMUM_SEED, ProtectSettings
 from decontext.verdict import Verification
 from decontext.verify import OnMeasure, verify
 
@@ -50,7 +51,7 @@ def protect_steps(
     editor: Editor,
     settings: ProtectSettings,
     *,
-    saving: Callable[[Tensor], Tensor] = AS_IT_IS,
+    saving: Transform = AS_IT_IS,
     start: Tensor | None = None,
 ) -> Generator[Step, None, Tensor]:
     """Optimise the perturbation; yields each step and returns the protected picture.
@@ -74,14 +75,13 @@ def protect_steps(
 
     def expect(image: Tensor) -> Tensor:
         chain = draw_chain(settings.robust, photo.size, generator)
-        return objective(chain(saving(image), generator), generator)
+        return objective(saving.then(chain)(image, generator), generator)
 
     def check(image: Tensor) -> Tensor:
-        draws, saved = torch.Generator().manual_seed(CHECK_SEED), saving(image)
-        chains = fixed_chains(settings.robust, photo.size)
-        return torch.stack([single(chain(saved, draws), draws) for chain in chains]).mean()
+        draws = torch.Generator().manual_seed(CHECK_SEED)
+        chains = [saving.then(chain) for chain in fixed_chains(settings.robust, photo.size)]
+        return torch.stack([single(chain(image, draws), draws) for chain in chains]).mean()
 
-    best = original
     for step in descend(
         expect,
         original,
@@ -96,9 +96,8 @@ def protect_steps(
         check=check,
         start=start,
     ):
-        best = step.best
         yield step
-    return quantise(best, original, settings.epsilon)
+    return quantise(step.best, original, settings.epsilon)
 
 
 def protect(
@@ -152,6 +151,7 @@ def protect(
             if verification.reaches("weak" if accept_weak else "strong"):
                 break
             failed = _not_protected(verification, steps)
+            del picture  # the next steps need a large photo's memory
         else:
             raise failed
         report = build_report(
@@ -177,7 +177,7 @@ def improve(
     editor: Editor,
     settings: ProtectSettings,
     *,
-    saving: Callable[[Tensor], Tensor] = AS_IT_IS,
+    saving: Transform = AS_IT_IS,
     on_step: OnStep | None = None,
 ) -> Iterator[tuple[Tensor, int]]:
     """Protected pictures and the steps they took: after `settings.steps`, then after twice as many.
@@ -194,6 +194,7 @@ def improve(
         picture = drain(steps, on_step and _count_on(on_step, done))
         done += more
         yield picture, done
+        picture = picture.mul(LEVELS).round_().to(torch.uint8)  # a quarter of the memory
 
 
 def measure(

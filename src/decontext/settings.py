@@ -28,6 +28,9 @@ CONTROLS = ("random-sign", "uniform")
 RobustLevel = Literal["off", "jpeg", "web", "strong"]
 
 LEVELS = 255
+
+LARGE_PHOTO = 16 * 1024**2
+"""Pixels above which memory counts more than the last bit, see `pgd` and `publishing.chains`."""
 ORDINARY_SIZE = "ordinary"
 SMALLEST_SIDE, LARGEST_SIDE = 64, 4096
 MAXIMUM_SEED = 2**63 - 1

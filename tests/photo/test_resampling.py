@@ -135,3 +135,22 @@ def test_twelve_megapixels_forward_and_backward_stay_fast_and_small():
 def test_unusable_input_says_what_it_must_be(image, size, kernel, text):
     with pytest.raises(InputError, match=text):
         resize(image, size, kernel=kernel)
+
+
+def test_gradient_passes_where_a_value_is_in_range_and_half_a_level_beyond():
+    """As clamping twice does it, which is the rule written down."""
+    for seed in range(3):
+        generator = torch.Generator().manual_seed(seed)
+        image = torch.rand((1, 3, 40, 50), generator=generator).round()  # overshoots at each edge
+        weights = torch.randn((1, 3, 17, 23), generator=generator)
+        fast, plain = (image.clone().requires_grad_() for _ in range(2))
+        result = resize(fast, (23, 17))
+        expected = plain
+        for size in ((23, 40), (23, 17)):
+            free = resize(expected, size, clamp=False)
+            near = free.clamp(-0.5 / 255, 1 + 0.5 / 255)
+            expected = near + (near.clamp(0, 1) - near).detach()
+        assert torch.equal(result, expected)
+        (result * weights).sum().backward()
+        (expected * weights).sum().backward()
+        assert torch.equal(fast.grad, plain.grad)

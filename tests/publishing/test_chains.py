@@ -72,3 +72,15 @@ def test_iterates_are_compared_by_four_fixed_chains_one_of_them_nothing(level: R
     assert chains == fixed_chains(level, SIZE)
     assert levels(photo, chains[0](photo)) == 0
     assert all(chain(photo).shape[0] == 1 for chain in chains)
+
+
+def test_very_large_photos_are_cut_off_only_where_they_are_small_already() -> None:
+    before, after = _drawn("strong", LARGE), _drawn("strong", (8000, 6000))
+    kinds = [[kind for kind, _ in chain.parts] for chain in after]
+    assert any("crop" in chain for chain in kinds)
+    for chain in kinds:
+        if "crop" in chain:
+            assert chain.index("small") < chain.index("crop")
+    # The draws are the same, so that the other parts are too.
+    rest = [[p for p in chain.parts if p[0] not in ("crop", "small")] for chain in before]
+    assert rest == [[p for p in c.parts if p[0] not in ("crop", "small")] for c in after]

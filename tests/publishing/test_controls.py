@@ -47,3 +47,12 @@ def test_usual_change_leaves_outliers_out(portraits: tuple[torch.Tensor, ...]) -
     changed = with_noise(torch.full_like(portraits[0], 0.5), 5, 0)
     changed[0, 0, 0, 0] = 1
     assert usual_change(torch.full_like(changed, 0.5), changed) == 5
+
+
+def test_usual_change_is_counted_over_the_whole_picture() -> None:
+    generator = torch.Generator().manual_seed(0)
+    before = torch.randint(0, 256, (1, 3, 700, 900), generator=generator).float() / 255
+    change = torch.randint(-9, 10, before.shape, generator=generator)
+    after = (before + change / 255).clamp(0, 1)
+    levels = ((after - before) * 255).round().abs().flatten().sort().values
+    assert usual_change(before, after) == int(levels[int(0.99 * len(levels))])

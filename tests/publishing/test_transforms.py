@@ -137,3 +137,21 @@ def test_gradient_goes_back_through_every_operation(photo: Tensor, name: str) ->
 def test_wrong_name_says_what_there_is(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse_transform(name)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_files_in_turn_are_what_each_makes_of_the_one_before(
+    photo: Tensor, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if large:
+        monkeypatch.setattr("decontext.publishing.jpeg.EXACT_UP_TO", 16)
+    first, second = parse_transform("jpeg444-95"), parse_transform("crop-5+jpeg-70+jpeg-60")
+    image = photo.clone().requires_grad_()
+    both = first.then(second)
+    assert both.name == "jpeg444-95+crop-5+jpeg-70+jpeg-60"
+    after = both(image)
+    assert torch.equal(after, second(first(photo)))
+    after.sum().backward()
+    assert image.grad is not None and bool(image.grad.isfinite().all())
+    if large:
+        assert torch.equal(image.grad.unique(), torch.tensor([0.0, 1.0]))

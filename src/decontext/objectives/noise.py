@@ -56,7 +56,7 @@ def control_steps(
         step_size=settings.epsilon,
         seconds=time.perf_counter() - began,
         image=noisy,
-        best=noisy,
+        kept=noisy,
         original=original,
     )
     return noisy

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from decontext.errors import InputError
 
-_STRIP = 4_000_000
-"""Values in a strip: 16 MB as float32."""
+_STRIP = 1_000_000
+"""Values in a strip: 4 MB as float32, which also fits into a processor's cache."""
 
 
 def to_array(image: Tensor) -> NDArray[np.uint8]:

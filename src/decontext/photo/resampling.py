@@ -63,7 +63,7 @@ def resize(
     for axis, wanted in passes:
         if image.shape[axis] != wanted:
             image = _Resample.apply(image, wanted, kernel, axis)  # type: ignore[no-untyped-call]
-            image = _clamp(image) if clamp else image
+            image = _Clamp.apply(image) if clamp else image  # type: ignore[no-untyped-call]
     return image
 
 
@@ -76,10 +76,23 @@ def _takes_height_first(columns_lost: int, rows_lost: int) -> bool:
     return _PILLOW_MAJOR >= 13 and rows_lost > max(0, 2 * columns_lost)
 
 
-def _clamp(image: Tensor) -> Tensor:
-    """Clamp to [0, 1]; the gradient passes up to half a level outside."""
-    nearby = image.clamp(-_HALF_LEVEL, 1 + _HALF_LEVEL)
-    return nearby + (nearby.clamp(0, 1) - nearby).detach()
+class _Clamp(torch.autograd.Function):
+    """To [0, 1], in place; the gradient passes up to half a level outside.
+
+    Keeps one byte a value for that, and nothing where all of them are inside.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor) -> Tensor:
+        nearby = (image >= -_HALF_LEVEL).logical_and_(image <= 1 + _HALF_LEVEL)
+        ctx.nearby = None if bool(nearby.all()) else nearby
+        ctx.mark_dirty(image)
+        return image.clamp_(0, 1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient if ctx.nearby is None else gradient * ctx.nearby
 
 
 @dataclass(frozen=True)

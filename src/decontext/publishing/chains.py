@@ -10,7 +10,7 @@ import torch
 
 from decontext.publishing.jpeg import EXACT_UP_TO
 from decontext.publishing.transforms import Part, Transform, chain, parse_transform
-from decontext.settings import RobustLevel
+from decontext.settings import LARGE_PHOTO, RobustLevel
 
 SITE_SIDES = (1080, 2048)
 """Longest side in pixels to which sites reduce large photos, smallest and largest."""
@@ -27,7 +27,8 @@ def draw_chain(level: RobustLevel, size: tuple[int, int], generator: torch.Gener
       (0.01 to 0.05 of the range).
 
     Photos of more than 4 megapixels are seen as they are every other time, and the reduction
-    is the usual one of sites, to a longest side of 1080 to 2048 pixels: both bound the cost.
+    is the usual one of sites, to a longest side of 1080 to 2048 pixels: both bound the cost. Those
+    of more than 16 are cut off after they were reduced, or not at all, which bounds the memory.
     """
     if level == "off":
         return Transform("none", ())
@@ -43,7 +44,7 @@ def draw_chain(level: RobustLevel, size: tuple[int, int], generator: torch.Gener
     chains: tuple[tuple[Part, ...], ...] = ((), (jpeg,), (small, jpeg), (jpeg, small))
     parts = chains[choice]
     if _draw(generator) < 0.5:
-        parts = (("crop", round(_draw(generator, 0, cut), 2)), *parts)
+        parts = _cut(("crop", round(_draw(generator, 0, cut), 2)), parts, size)
     if level == "strong":
         parts = (*parts, *_draw_extras(generator))
     return chain(*parts)
@@ -74,6 +75,15 @@ def _draw_factor(lowest: float, size: tuple[int, int], generator: torch.Generato
     if _is_large(size):
         return round(_site_factor(size, _draw(generator, *SITE_SIDES)), 4)
     return round(_draw(generator, lowest, 1.0), 3)
+
+
+def _cut(crop: Part, parts: tuple[Part, ...], size: tuple[int, int]) -> tuple[Part, ...]:
+    """The chain with something cut off first; of very large photos as soon as they are small."""
+    if size[0] * size[1] <= LARGE_PHOTO:
+        return (crop, *parts)
+    kinds = [kind for kind, _ in parts]
+    after = kinds.index("small") + 1 if "small" in kinds else len(parts)
+    return (*parts[:after], crop, *parts[after:]) if "small" in kinds else parts
 
 
 def _draw_extras(generator: torch.Generator) -> list[Part]:

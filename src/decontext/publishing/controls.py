@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from decontext.photo.levels import strips
 from decontext.publishing.transforms import parse_transform
 from decontext.settings import LEVELS
 
@@ -24,9 +25,12 @@ _BLURS = (0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
 
 def usual_change(before: Tensor, after: Tensor) -> int:
     """The smallest number of levels that most of the colour values changed by at most."""
-    changes = (after - before).mul_(LEVELS).round_().abs_().to(torch.uint8).flatten()
-    counts = torch.bincount(changes, minlength=LEVELS + 1).cumsum(0)
-    return int((counts < MOST_OF_THE_VALUES * changes.numel()).sum())
+    counts = torch.zeros(LEVELS + 1, dtype=torch.int64, device=before.device)
+    for rows in strips(before):
+        difference = after[..., rows, :] - before[..., rows, :]
+        changes = difference.mul_(LEVELS).round_().abs_().to(torch.uint8).flatten()
+        counts += torch.bincount(changes, minlength=LEVELS + 1)
+    return int((counts.cumsum(0) < MOST_OF_THE_VALUES * before.numel()).sum())
 
 
 def with_noise(picture: Tensor, strength: int, seed: int) -> Tensor:

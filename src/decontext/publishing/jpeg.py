@@ -10,6 +10,7 @@ keeps some twenty copies of the photo for its backward pass. This keeps none.
 """
 
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from decontext.errors import InputError
+from decontext.photo.levels import strips
 
 EXACT_UP_TO = 2048 * 2048
 """Pixels; in larger photos the gradient passes a JPEG as if it were not there, see `compress`."""
@@ -68,29 +70,58 @@ def compress(image: Tensor, quality: int, *, full_colour: bool = False) -> Tenso
     return result
 
 
+Codec = tuple[int, bool]
+"""Quality of a JPEG, and whether it keeps the colour at full resolution."""
+
+
+def compress_in_turn(image: Tensor, codecs: Sequence[Codec]) -> Tensor:
+    """`compress` several times, one after the other.
+
+    Where the gradient passes unchanged anyway, no picture in between is kept.
+    """
+    if image.shape[-1] * image.shape[-2] > EXACT_UP_TO and len(codecs) > 1:
+        result: Tensor = _Through.apply(image, codecs)  # type: ignore[no-untyped-call]
+        return result
+    for quality, full_colour in codecs:
+        image = compress(image, quality, full_colour=full_colour)
+    return image
+
+
+class _Through(torch.autograd.Function):
+    """Of large photos: several files in turn, and the gradient as if they were not there."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, codecs: Sequence[Codec]) -> Tensor:
+        picture = _to_pillow(image)
+        for quality, full_colour in codecs:
+            picture, _ = _write_and_read(picture, quality, full_colour)
+        return _from_pillow(picture).to(image.device, image.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient, None
+
+
 class _Jpeg(torch.autograd.Function):
     """Forward through Pillow; backward strip by strip from the picture itself."""
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, quality: int, full_colour: bool) -> Tensor:
-        content = io.BytesIO()
-        subsampling = _FULL if full_colour else _HALVED
-        _to_pillow(image).save(content, "JPEG", quality=quality, subsampling=subsampling)
-        with Image.open(content) as decoded:
-            decoded.load()
-            tables = decoded.quantization  # type: ignore[attr-defined]
+        decoded, tables = _write_and_read(_to_pillow(image), quality, full_colour)
+        ctx.large = image.shape[-1] * image.shape[-2] > EXACT_UP_TO
+        if not ctx.large:
             ctx.tables = [torch.tensor(tables[min(c, len(tables) - 1)]) for c in (0, 1, 1)]
-            result = _from_pillow(decoded)
-        ctx.halved = not full_colour
-        ctx.save_for_backward(image)
-        return result.to(image.device, image.dtype)
+            ctx.halved = not full_colour
+            ctx.save_for_backward(image)
+        return _from_pillow(decoded).to(image.device, image.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (image,) = ctx.saved_tensors
-        if image.shape[-1] * image.shape[-2] > EXACT_UP_TO:
+        if ctx.large:
             return gradient, None, None
+        (image,) = ctx.saved_tensors
         tables = [table.to(image).view(_BLOCK, 1, _BLOCK) for table in ctx.tables]
         result = torch.empty_like(gradient)
         for top in range(0, image.shape[-2], _STRIP):
@@ -155,18 +186,33 @@ def _make_basis() -> Tensor:
 _BASIS = _make_basis()
 
 
+def _write_and_read(
+    picture: Image.Image, quality: int, full_colour: bool
+) -> tuple[Image.Image, Mapping[int, Sequence[int]]]:
+    """A picture as it comes back from a file, and the file's quantisation tables."""
+    content = io.BytesIO()
+    subsampling = _FULL if full_colour else _HALVED
+    picture.save(content, "JPEG", quality=quality, subsampling=subsampling)
+    decoded = Image.open(content)
+    decoded.load()
+    return decoded, decoded.quantization  # type: ignore[attr-defined]
+
+
 def _to_pillow(image: Tensor) -> Image.Image:
     """Plane by plane, which is several times faster than reordering 12 million pixels."""
     planes = []
     for plane in image.detach()[0]:
-        levels = (plane.float() * 255).round_().clamp_(0, 255).to("cpu", torch.uint8)
+        levels = torch.empty(plane.shape, dtype=torch.uint8)
+        for rows in strips(plane):
+            levels[rows] = (plane[rows].float() * 255).round_().clamp_(0, 255)
         planes.append(Image.fromarray(levels.numpy()))
     return Image.merge("RGB", planes)
 
 
 def _from_pillow(picture: Image.Image) -> Tensor:
-    planes = picture.convert("RGB").split()
     result = torch.empty((1, 3, picture.height, picture.width))
-    for target, plane in zip(result[0], planes, strict=True):
-        target.copy_(torch.from_numpy(np.array(plane))).div_(255)
+    for rows in strips(result):
+        part = picture.crop((0, rows.start, picture.width, rows.stop))
+        for target, plane in zip(result[0, :, rows], part.split(), strict=True):
+            target.copy_(torch.from_numpy(np.array(plane))).div_(255)
     return result

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from torch.nn import functional
 from decontext.errors import InputError
 from decontext.photo.images import SMALLEST_SIDE
 from decontext.photo.resampling import resize
-from decontext.publishing.jpeg import compress
+from decontext.publishing.jpeg import compress, compress_in_turn
 
 EVALUATED = (
     "none",
@@ -66,9 +67,19 @@ class Transform:
         the gradient of rounding to these is taken as 1.
         """
         generator = generator or torch.Generator().manual_seed(0)
-        for kind, value in self.parts:
-            image = _KINDS[kind].apply(image, value or 0.0, generator)
+        for is_jpeg, run in groupby(self.parts, lambda part: part[0] in _FULL_COLOUR):
+            parts = list(run)
+            if is_jpeg and len(parts) > 1:
+                codecs = [(int(value or 0), _FULL_COLOUR[kind]) for kind, value in parts]
+                image = compress_in_turn(image, codecs)
+                continue
+            for kind, value in parts:
+                image = _KINDS[kind].apply(image, value or 0.0, generator)
         return image
+
+    def then(self, other: Transform) -> Transform:
+        """This one and then the other."""
+        return chain(*self.parts, *other.parts)
 
     def describe(self) -> str:
         """In plain words, such as "saved as JPEG of quality 75, halved in size and enlarged"."""
@@ -137,6 +148,9 @@ def chain(*parts: Part) -> Transform:
 
 def _format(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
+
+
+_FULL_COLOUR = {"jpeg": False, "jpeg444": True}
 
 
 def _jpeg(image: Tensor, quality: float, _generator: torch.Generator) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 
 from decontext.editors.weights.configuration import read_config
 from decontext.editors.weights.embeddings import EmbeddingCache
-from decontext.editors.weights.loading import choose_device, choose_precision, load_part
+from decontext.editors.weights.loading import choose_device, choose_precision, load_part, quiet
 from decontext.editors.weights.plan import Dimensions
 from decontext.editors.weights.shards import WeightFiles, open_part
 from decontext.editors.weights.single_file import open_single_file
@@ -56,8 +56,8 @@ def open_parts(
         InputError: there is no such device or precision.
         EditorError: a part is missing or damaged; the message names it.
     """
-    import diffusers
-
+    with quiet(local=True):  # already at their import they make remarks
+        pipeline_kind = _pipeline_kind()
     place = choose_device(device)
     precision = choose_precision(dtype, place)
     file = Path(source).expanduser()
@@ -90,14 +90,19 @@ def open_parts(
         length=text_length(length or LONGEST),
         cache=EmbeddingCache() if keep_embeddings else None,
     )
-    flux: Any = diffusers.FluxKontextPipeline
-    pipeline = flux(
+    pipeline = pipeline_kind(
         scheduler=load("scheduler", torch.float32),
         vae=vae,
         transformer=transformer.model,
         **dict.fromkeys(TEXT_PARTS),
     )
     return FluxParts(pipeline, text, transformer)
+
+
+def _pipeline_kind() -> Any:
+    import diffusers
+
+    return diffusers.FluxKontextPipeline
 
 
 def _load(editor: str, source: Source, part: str, dtype: torch.dtype) -> Any:
