@@ -82,7 +82,7 @@ def save_tiny_language_model(folder: Path, *, seed: int = 0) -> Path:
     """A Qwen2.5-VL of two layers each, in the layout of the published one."""
     import transformers
 
-    tokenizer = _tokenizer()
+    tokenizer = build_tiny_tokenizer()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         config = transformers.Qwen2_5_VLConfig(
@@ -240,7 +240,7 @@ def _fill(shapes: Shapes, generator: torch.Generator) -> dict[str, Tensor]:
     return tensors
 
 
-def _tokenizer() -> Any:
+def build_tiny_tokenizer() -> Any:
     """About one token for a word of the fixed wording, one for a letter of anything else."""
     import transformers
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers

@@ -181,7 +181,8 @@ def _context_proportion(call: dict[str, Any], layout: SequenceLayout) -> Tensor:
         scale=call.get("scale"),
         enable_gqa=call.get("enable_gqa", False),
     )
-    return attended[..., 0].float().mean()
+    attended = attended[..., 0]
+    return attended.to(torch.promote_types(attended.dtype, torch.float32)).mean()
 
 
 def _target_mask(call: dict[str, Any], layout: SequenceLayout) -> Tensor | None:

@@ -1,0 +1,1 @@
+"""What editors of diffusers share whose attention goes over text, target and pictures together."""

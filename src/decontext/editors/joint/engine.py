@@ -1,0 +1,232 @@
+"""Passes through a transformer and an autoencoder, for editors that are wired in different ways.
+
+An editor's `Wiring` says how pixels become tokens and how its transformer is called. How the
+weights are held, which of them are needed, where the tokens lie, what a step costs and what is
+measured is settled here, once for all of them. Beside the photo there may be other pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from decontext.attention import SequenceLayout, measure
+from decontext.editors._base import Cost
+from decontext.editors.flux import family
+from decontext.editors.weights.plan import Demand, number_bytes, pass_flop, step_flop
+from decontext.editors.weights.transformer import DTYPES, LoadedTransformer, Transformer
+
+Size = tuple[int, int]
+"""`(width, height)` in pixels."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """The text of a pass: tokens `(1, positions, width)`, where the transformer computes.
+
+    `guidance` is for transformers that take it as an input; `photo` are positions that stand for
+    the photo and are to count as context.
+    """
+
+    tokens: Tensor
+    guidance: float | None = None
+    photo: range = range(0)
+
+
+class Wiring(Protocol):
+    """How one kind of editor is wired. Latents are `(1, ...)`, of a form that only it knows."""
+
+    vae: Any
+    multiple: int
+    """Pixels a side of a token."""
+
+    def draw_noise(self, size: Size, generator: torch.Generator) -> Tensor:
+        """Target latents of pure noise, float32, on the generator's device."""
+        ...
+
+    def size_of(self, latents: Tensor) -> Size:
+        """The working size of such latents."""
+        ...
+
+    def bring(self, image: Tensor, size: Size) -> Tensor:
+        """A photo of any size at a working size, differentiable, as the ordinary pipeline does."""
+        ...
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Latents of pixels in [0, 1] at a working size, by the autoencoder's mode."""
+        ...
+
+    def pack(self, latents: Tensor) -> Tensor:
+        """Tokens `(1, tokens, channels)` of latents."""
+        ...
+
+    def unpack(self, tokens: Tensor, like: Tensor) -> Tensor:
+        """The inverse of `pack`, for latents of the form of others."""
+        ...
+
+    def call(
+        self, model: Any, target: Tensor, pictures: Sequence[Tensor], text: Text, sigma: float
+    ) -> Tensor:
+        """Run the transformer over latents; its tokens, those of the target first.
+
+        Latents and text are where and what it computes with.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Company:
+    """Latents of the other pictures that an editor is given with the photo, in their order."""
+
+    before: tuple[Tensor, ...] = ()
+    after: tuple[Tensor, ...] = ()
+
+    def around(self, photo: Tensor) -> tuple[Tensor, ...]:
+        return (*self.before, photo, *self.after)
+
+
+class JointEngine:
+    """A transformer and an autoencoder at work.
+
+    `square` is the working size of a square photo, `text_tokens` what a pass has of them;
+    `encoder` is what the autoencoder takes for a pixel: bytes kept by bytes a number, and work.
+    """
+
+    def __init__(
+        self,
+        transformer: Transformer,
+        wiring: Wiring,
+        *,
+        square: Size,
+        text_tokens: int,
+    ) -> None:
+        self.transformer, self.wiring = transformer, wiring
+        self._square, self._text_tokens = square, text_tokens
+        dimensions = transformer.dimensions
+        self.blocks: tuple[int, int] = (dimensions.double, dimensions.single)
+        family.freeze((wiring.vae,))
+        # Block by block inside the checkpoint of `encode_image`: half of the memory at its peak.
+        wiring.vae.encoder._gradient_checkpointing_func = family.run_again
+
+    @property
+    def device(self) -> torch.device:
+        """Where the transformer computes; photos, noise and prompts are brought there."""
+        return self.transformer.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the transformer computes with."""
+        return self.transformer.dtype
+
+    def settle(self, blocks: Sequence[int] = (), sizes: Sequence[Size] = ()) -> None:
+        """Choose how the transformer is held, where that is open, and bring the rest along."""
+        self.transformer.settle(self._demand(blocks, sizes))
+        vae = self.wiring.vae
+        if self.transformer.plan is not None and vae.dtype != self.dtype:
+            torch.nn.Module.to(vae, self.dtype)  # diffusers' own makes remarks
+        vae.encoder.gradient_checkpointing = self.transformer.checkpointing
+
+    def estimate(self, blocks: Sequence[int], sizes: Sequence[Size], samples: int) -> Cost:
+        """What a step over these blocks, sizes and draws takes. Raises: EditorError."""
+        demand = self._demand(blocks, sizes)
+        transformer, dimensions = self.transformer, self.transformer.dimensions
+        checkpointing, memory, words = transformer.checkpointing, 0, transformer.describe()
+        dtype = self.dtype
+        if isinstance(transformer, LoadedTransformer):
+            plan = transformer.propose(demand)
+            checkpointing, memory, words = plan.checkpointing, plan.total, plan.describe()
+            dtype = DTYPES[number_bytes(plan.precision, gpu=demand.gpu)]
+        return Cost(
+            memory=memory,
+            step_flop=samples * step_flop(dimensions, demand, checkpointing=checkpointing),
+            pass_flop=sum(pass_flop(dimensions, demand, w * h) for w, h in sizes) / len(sizes),
+            blocks=demand.blocks,
+            dtype=str(dtype).removeprefix("torch."),
+            words=words,
+        )
+
+    def draw_noise(self, size: Size, generator: torch.Generator) -> Tensor:
+        """Pure-noise target latents for a working size, see `Editor.draw_noise`."""
+        return self.wiring.draw_noise(size, generator).to(self.device)
+
+    def encode_image(self, image: Tensor, size: Size) -> Tensor:
+        """Context latents of a photo at a working size, see `Editor.encode_image`.
+
+        Where activations are computed twice, those of the autoencoder are too.
+        """
+        self.settle()
+        vae = self.wiring.vae
+        pixels = image.to(vae.device, torch.promote_types(vae.dtype, torch.float32))
+        pixels = self.wiring.bring(pixels, size)
+        if not (self.transformer.checkpointing and torch.is_grad_enabled()):
+            return self.wiring.encode(pixels)
+        latents: Tensor = family.run_again(self.wiring.encode, pixels)
+        return latents
+
+    def attend(
+        self,
+        photo: Tensor,
+        noise: Tensor,
+        text: Callable[[], Text],
+        sigma: float,
+        blocks: Sequence[int],
+        company: Company,
+    ) -> Tensor:
+        """One pass up to the last of `blocks`: their context proportions, see `Editor.attend`.
+
+        `text` is called when it is settled what the transformer computes with.
+        """
+        self.settle(blocks, [self.wiring.size_of(noise)])
+        self.transformer.load_blocks(max(blocks, default=-1) + 1)
+        run, layout = self.prepare_pass(photo, noise, text(), sigma, company)
+        return measure(run, layout, blocks)
+
+    def predict(
+        self,
+        photo: Tensor,
+        noisy: Tensor,
+        text: Callable[[], Text],
+        sigma: float,
+        company: Company,
+    ) -> Tensor:
+        """Velocity at the noisy target latents, of their shape, at least float32."""
+        self.settle()
+        self.transformer.load_everything()
+        run, layout = self.prepare_pass(photo, noisy, text(), sigma, company)
+        velocity = self.wiring.unpack(run()[:, : layout.target], noisy)
+        return velocity.to(torch.promote_types(velocity.dtype, torch.float32))
+
+    def prepare_pass(
+        self, photo: Tensor, target: Tensor, text: Text, sigma: float, company: Company
+    ) -> tuple[Callable[[], Tensor], SequenceLayout]:
+        """One call of the transformer, ready to run, and where its tokens lie."""
+        wiring, model = self.wiring, self.transformer.model
+        target, *pictures = (
+            latents.to(self.device, self.dtype) for latents in (target, *company.around(photo))
+        )
+        counts = [wiring.pack(latents).shape[1] for latents in pictures]
+        place = len(company.before)
+        layout = SequenceLayout(
+            text.tokens.shape[1],
+            wiring.pack(target).shape[1],
+            counts[place],
+            photo_text=text.photo,
+            before=sum(counts[:place]),
+            after=sum(counts[place + 1 :]),
+        )
+        return lambda: wiring.call(model, target, pictures, text, sigma), layout
+
+    def _demand(self, blocks: Sequence[int], sizes: Sequence[Size]) -> Demand:
+        """What a pass asks of the device; without blocks all of them, without sizes a square."""
+        every = sum(self.blocks)
+        return Demand(
+            blocks=max(blocks, default=every - 1) + 1,
+            measured=len(blocks) or every,
+            sizes=tuple(sizes) or (self._square,),
+            gpu=self.device.type == "cuda",
+            text_tokens=self._text_tokens,
+        )

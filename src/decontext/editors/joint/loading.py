@@ -1,0 +1,129 @@
+"""From a folder or a hub id in diffusers' layout to the parts of an editor's pipeline.
+
+What is small is loaded at once; the transformer and large text encoders are opened, checked, and
+read when they are first needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from decontext.editors.weights.loading import choose_device, choose_precision, load_part
+from decontext.editors.weights.shards import open_part
+from decontext.editors.weights.sources import INDEX, Source, open_source
+from decontext.editors.weights.transformer import LoadedTransformer, build_transformer
+from decontext.errors import EditorError
+
+Load = Callable[[str, torch.dtype], Any]
+"""Loads a part by its name, models in a precision."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a pipeline is made of, by the names that its folder has.
+
+    Attributes:
+        pipeline: diffusers' class.
+        classes: of every part: library and class.
+        text: those parts that encode instructions.
+        settings: entries of `model_index.json` that the pipeline is given.
+    """
+
+    pipeline: str
+    classes: Mapping[str, tuple[str, str]]
+    text: tuple[str, ...]
+    settings: tuple[str, ...] = ()
+
+    def build(self, parts: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> Any:
+        """The pipeline with these parts; others are left out."""
+        import diffusers
+
+        kind: Any = getattr(diffusers, self.pipeline)
+        return kind(**dict.fromkeys(self.classes) | dict(parts), **(settings or {}))
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What an editor is made of; the pipeline lacks its text encoders, which `load` loads."""
+
+    pipeline: Any
+    transformer: LoadedTransformer
+    source: Source
+    load: Load
+    device: torch.device
+
+
+def open_pipeline(
+    editor: str,
+    source: str | Path,
+    recipe: Recipe,
+    *,
+    device: str | torch.device | None,
+    dtype: str | torch.dtype | None,
+    cache: str | Path | None,
+    stream_weights: bool,
+) -> Opened:
+    """Open every part, load the small ones.
+
+    Raises:
+        InputError: there is no such device or precision.
+        EditorError: a part is missing or damaged; the message names it.
+    """
+    place = choose_device(device)
+    precision = choose_precision(dtype, place)
+    found = open_source(editor, source, tuple(recipe.classes), cache)
+    _, kind = recipe.classes["transformer"]
+    transformer = LoadedTransformer(
+        read_json(editor, found, "transformer/config.json"),
+        open_part("transformer", found.folder, found.require),
+        editor=editor,
+        device=place,
+        precision=precision,
+        stream=stream_weights,
+        build=partial(build_transformer, kind),
+    )
+    open_part("vae", found.folder, found.require).require_all()
+    load = partial(_load, editor, found, recipe)
+    index = read_json(editor, found, INDEX)
+    pipeline = recipe.build(
+        {
+            "scheduler": load("scheduler", torch.float32),
+            "vae": load("vae", torch.float32).to(place),
+            "transformer": transformer.model,
+        },
+        {name: index[name] for name in recipe.settings if name in index},
+    )
+    return Opened(pipeline, transformer, found, load, place)
+
+
+def read_json(editor: str, source: Source, name: str) -> dict[str, Any]:
+    """A configuration. Raises: EditorError, it is missing or damaged."""
+    part = name.split("/")[0]
+    try:
+        content = json.loads((source.folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EditorError(
+            f"{editor}: the part {part!r} of {source.folder} is damaged or incomplete "
+            f"({name}: {error})",
+            "copy or download the folder again",
+        ) from error
+    if not isinstance(content, dict):
+        raise EditorError(f"{editor}: the part {part!r} of {source.folder} is damaged ({name})")
+    return content
+
+
+def _load(editor: str, source: Source, recipe: Recipe, part: str, dtype: torch.dtype) -> Any:
+    """One part, whole, by the class that the ordinary pipeline has for it."""
+    import diffusers
+    import transformers
+
+    library, name = recipe.classes[part]
+    kind: Any = getattr({"diffusers": diffusers, "transformers": transformers}[library], name)
+    return load_part(editor, source.folder, part, kind, dtype=dtype)
