@@ -16,6 +16,8 @@ from torch import Tensor
 
 from decontext.attention.layout import attention
 
+NOT_COMPARED = {"return_dict", "joint_attention_kwargs", "attention_kwargs"}
+
 
 class Calls(list):
     """Keyword arguments and first output of every call of a transformer."""
@@ -38,14 +40,12 @@ class Calls(list):
 
 def same_inputs(ours: dict[str, Any], theirs: dict[str, Any], tolerance: float = 1e-5) -> None:
     """Tokens and their order, positions, masks and times of two calls of a transformer."""
-    for name in (set(ours) | set(theirs)) - {"return_dict", "joint_attention_kwargs",
-                                              "attention_kwargs"}:  # fmt: skip
+    for name in (set(ours) | set(theirs)) - NOT_COMPARED:
         mine, other = ours.get(name), theirs.get(name)
         if isinstance(other, Tensor) and isinstance(mine, Tensor):
             # A batch of one may have been left out of positions.
-            mine, other = (value.reshape(-1, value.shape[-1] if value.ndim else 1).double()
-                           for value in (mine, other))  # fmt: skip
-            torch.testing.assert_close(mine, other, atol=tolerance, rtol=0, msg=lambda m: name + m)
+            rows = [v.double().reshape(-1, v.shape[-1] if v.ndim else 1) for v in (mine, other)]
+            assert torch.allclose(*rows, atol=tolerance, rtol=0), name
         else:
             assert mine == other, (name, mine, other)
 

@@ -330,7 +330,7 @@ def test_bad_input_is_explained_and_nothing_is_written(
 def test_unknown_editor_is_explained(run: Any, photo: Path) -> None:
     code, _, err = run("protect", photo, "--editor", "flux")
     assert code == 2
-    assert "no editor named 'flux'; available: flux-kontext, kontext-mini" in err
+    assert "no editor named 'flux'; available: flux-kontext, flux2-dev, " in err
 
 
 def test_empty_instruction_is_explained(run: Any, photo: Path, tiny: list[object]) -> None:

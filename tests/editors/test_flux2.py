@@ -70,7 +70,7 @@ def test_prediction_is_that_of_the_ordinary_pipeline(variant: str, others: int, 
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_proportion_is_that_of_an_explicit_softmax(place: int) -> None:
-    pipeline, editor = build("klein")
+    _, editor = build("klein")
     image, other = photo(100, 70), photo(80, 91, seed=2)
     editor = editor.among([other], place)
     noise = editor.draw_noise((96, 64), torch.Generator().manual_seed(1))

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from decontext.editors import DEMONSTRATIONS, editor_names, kontext_mini, list_editors, load_editor
 from decontext.errors import EditorError, InputError
@@ -22,9 +23,9 @@ def test_only_the_embedded_editor_is_a_demonstration() -> None:
 
 def test_unknown_editor_is_refused_with_those_that_exist() -> None:
     with pytest.raises(InputError) as error:
-        load_editor("flux")
+        load_editor("flux_kontex")
     message = str(error.value)
-    assert message.startswith("no editor named 'flux'; available: ")
+    assert message.startswith("no editor named 'flux_kontex'; available: ")
     assert ", ".join(editor_names()) in message
     assert "flux-kontext" in error.value.hint
 
@@ -59,3 +60,58 @@ def test_embedded_editor_is_any_flux_kontext_folder(tmp_path: Path) -> None:
 def test_importing_the_registry_imports_no_torch() -> None:
     code = "import sys, decontext.editors as e; e.editor_names(); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+PLUG_IN = """
+from dataclasses import replace
+from decontext.editors import kontext_mini
+
+INFO = replace(kontext_mini.INFO, name="mine", title="An editor of another package")
+
+
+def load(source=None, *, device=None, dtype=None, cache=None):
+    editor = kontext_mini.load(source, device=device, dtype=dtype, cache=cache)
+    editor.info = replace(editor.info, name="mine")
+    return editor
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch):
+    """Installs a package that brings editors: its metadata as pip writes it."""
+
+    def write(entries: str, source: str = PLUG_IN) -> None:
+        (tmp_path / "their_editor.py").write_text(source)
+        info = tmp_path / "their_editor-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-editor\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[decontext.editors]\n{entries}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "their_editor", raising=False)
+
+    return write
+
+
+def test_another_package_brings_an_editor(install, tmp_path: Path) -> None:
+    from tiny_models import save_tiny_pipeline
+
+    from decontext import edit
+
+    install("mine = their_editor\nkontext-mini = their_editor")
+    assert "mine" in editor_names() and editor_names().count("kontext-mini") == 1
+    titles = {info.name: info.title for info in list_editors()}
+    assert titles["mine"] == "An editor of another package"
+    assert titles["kontext-mini"] == kontext_mini.INFO.title  # ours stays ours
+    folder = save_tiny_pipeline(tmp_path / "tiny", sample_size=64)
+    editor = load_editor("mine", source=folder, device="cpu")
+    picture = edit(torch.rand(1, 3, 40, 40), "smile", editor, steps=1)
+    assert editor.info.name == "mine" and picture.shape[-1] == 64
+
+
+def test_editor_of_another_package_that_is_none_is_told(install, caplog) -> None:
+    install("broken = their_editor:nothing\nempty = their_editor", "")
+    with caplog.at_level("WARNING", "decontext"):
+        assert not {"broken", "empty"} & {info.name for info in list_editors()}
+    assert "'broken' that another package brings cannot be imported" in caplog.text
+    with pytest.raises(EditorError, match="'empty' that another package brings has no INFO"):
+        load_editor("empty")

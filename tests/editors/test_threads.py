@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from flux_layout import save_flux_layout
+from tiny_flux2 import save_tiny_flux2
 from tiny_models import build_tiny_pipeline
 from tiny_step1x import save_tiny_step1x
 from torch import Tensor
@@ -24,15 +25,18 @@ from decontext.settings import ProtectSettings
 from decontext.verify import verify
 
 THREADS = 4
-SIZES = ((64, 64), (96, 48), (48, 96), (110, 70))
+SIZES = ((64, 64), (96, 64), (64, 96), (110, 70))
 Load = Callable[[], Any]
 
 
-@pytest.fixture(scope="module", params=["checkpointed", "streamed", "step1x"])
+@pytest.fixture(scope="module", params=["checkpointed", "streamed", "step1x", "flux2-klein"])
 def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Load:
     folder = tmp_path_factory.mktemp("editor") / "weights"
     if request.param == "checkpointed":
         return lambda: FluxKontextEditor(build_tiny_pipeline(), checkpointing=True)
+    if request.param == "flux2-klein":
+        save_tiny_flux2(folder)
+        return lambda: load_editor("flux2-klein", source=folder, device="cpu")
     if request.param == "step1x":
         save_tiny_step1x(folder)
         return lambda: _smaller(load_editor("step1x-edit", source=folder, device="cpu"))

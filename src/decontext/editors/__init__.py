@@ -2,17 +2,20 @@
 
 An underscore is a hyphen, between digits a dot: `step1x_edit_v1_0.py` is `step1x-edit-v1.0`. A file
 that belongs here defines `INFO` and `load(source, *, device, dtype, cache)`, and may take further
-options. Importing this package imports neither torch nor any editor.
+options. Other packages bring editors by an entry point of the group `decontext.editors`, which
+names such a module. Importing this package imports neither torch nor any editor.
 """
 
 from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import pkgutil
 import re
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -28,7 +31,7 @@ from decontext.editors._base import (
     Prepares,
     Prompt,
 )
-from decontext.errors import InputError
+from decontext.errors import EditorError, InputError
 
 if TYPE_CHECKING:
     import torch
@@ -52,18 +55,43 @@ __all__ = [
 DEMONSTRATIONS = ("kontext-mini",)
 """Editors that nobody meets: never proposed in the place of a real one."""
 
+GROUP = "decontext.editors"
+"""Of the entry points by which other packages bring editors."""
+
+logger = logging.getLogger("decontext")
+
 
 def editor_names() -> tuple[str, ...]:
-    """Names of all editors, sorted; nothing is imported for it."""
+    """Names of all editors, those of other packages too, sorted; nothing is imported for it."""
+    return tuple(sorted({*_own_names(), *_brought()}))
+
+
+def _own_names() -> set[str]:
     # Families are folders: what several editors share is no editor.
     modules = (module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
     named = (re.sub(r"(?<=\d)_(?=\d)", ".", name) for name in modules if not name.startswith("_"))
-    return tuple(sorted(name.replace("_", "-") for name in named))
+    return {name.replace("_", "-") for name in named}
+
+
+def _brought() -> dict[str, EntryPoint]:
+    """What other packages bring. A name that is taken here stays what it is."""
+    return {
+        point.name: point for point in entry_points(group=GROUP) if point.name not in _own_names()
+    }
 
 
 def list_editors() -> tuple[EditorInfo, ...]:
-    """What is known of each editor without loading its weights, sorted by name."""
-    return tuple(_editor_module(name).INFO for name in editor_names())
+    """What is known of each editor without loading its weights, sorted by name.
+
+    An editor of another package that cannot be imported is told of and left out.
+    """
+    found = []
+    for name in editor_names():
+        try:
+            found.append(_editor_module(name).INFO)
+        except EditorError as error:
+            logger.warning("%s", error)
+    return tuple(found)
 
 
 def load_editor(
@@ -109,7 +137,26 @@ def _editor_module(name: str) -> ModuleType:
     if name not in names:
         hint = f"did you mean {close!r}?" if (close := _closest(name, names)) else ""
         raise InputError(f"no editor named {name!r}; available: {', '.join(names)}", hint)
-    return import_module(f"{__name__}.{re.sub('[-.]', '_', name)}")
+    if name in _own_names():
+        return import_module(f"{__name__}.{re.sub('[-.]', '_', name)}")
+    return _import_brought(_brought()[name])
+
+
+def _import_brought(point: EntryPoint) -> ModuleType:
+    """The module of another package. Raises: EditorError, it is no editor."""
+    try:
+        module: ModuleType = point.load()
+    except (ImportError, AttributeError) as error:
+        raise EditorError(
+            f"the editor {point.name!r} that another package brings cannot be imported ({error})",
+            f"update or remove the package of {point.value}",
+        ) from error
+    if not isinstance(getattr(module, "INFO", None), EditorInfo) or not hasattr(module, "load"):
+        raise EditorError(
+            f"the editor {point.name!r} that another package brings has no INFO or no load",
+            "its entry point must name a module as docs/adding-an-editor.md describes it",
+        )
+    return module
 
 
 def _closest(name: str, names: Sequence[str]) -> str | None:

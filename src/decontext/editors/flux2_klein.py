@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from decontext.editors._base import EditorInfo
+from decontext.editors._base import EditorInfo, Outlook
 from decontext.editors.flux2.kind import KLEIN
-from decontext.editors.flux2.loading import load_flux2
+from decontext.editors.flux2.loading import diagnose_flux2, load_flux2
 from decontext.editors.joint.editor import JointEditor
 
 INFO = EditorInfo(
@@ -25,8 +25,16 @@ INFO = EditorInfo(
     double_blocks=5,
     single_blocks=20,
     working_size="that of the photo up to 1 megapixel, edges cut to multiples of 16",
-    memory="8 GB of weights in bfloat16, 4 in int8, 2 in nf4, 1 streamed; see 'doctor'",
+    memory="6 GB of weights in bfloat16, 3 in int8, 2 in nf4, 1 streamed; see 'doctor'",
 )
+PUBLISHED = {
+    "num_layers": 5,
+    "num_single_layers": 20,
+    "num_attention_heads": 24,
+    "joint_attention_dim": 7680,
+    "guidance_embeds": False,
+}
+"""Of the transformer's configuration, what differs from diffusers' defaults."""
 
 
 def load(
@@ -46,3 +54,8 @@ def load(
     return load_flux2(
         INFO, KLEIN, source, device=device, dtype=dtype, cache=cache, stream_weights=stream_weights
     )
+
+
+def diagnose() -> Outlook:
+    """Plans for the published weights on this machine, and what of them is not here."""
+    return diagnose_flux2(INFO, PUBLISHED)

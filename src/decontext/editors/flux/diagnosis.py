@@ -1,4 +1,4 @@
-"""What an editor on FLUX's transformer would do on this machine: `decontext doctor` shows it.
+"""What an editor would do on this machine: `decontext doctor` shows it.
 
 Only its published dimensions are known here; no file is read but those that the hub's tools keep.
 """
@@ -34,25 +34,33 @@ def diagnose_flux(
     files: Sequence[str] = WEIGHTS,
     gated: bool = True,
     text_tokens: int = TEXT_TOKENS,
+    dimensions: Dimensions = PUBLISHED,
 ) -> Outlook:
     """Plans on the best device, and what of the weights is not on this machine.
 
     `files` are some of the repository's; a `gated` one gives them only to who is logged in.
+    `dimensions` are the published transformer's.
     """
     device = choose_device(None)
-    plans = tuple(_plan(device, *case, text_tokens) for case in cases)
+    plans = tuple(_plan(device, dimensions, *case, text_tokens) for case in cases)
     return Outlook(plans, _missing(info, files, gated))
 
 
-def _plan(device: torch.device, blocks: str, size: tuple[int, int], text_tokens: int) -> str:
-    numbers = resolve_blocks(blocks, PUBLISHED.double, PUBLISHED.single)
+def _plan(
+    device: torch.device,
+    dimensions: Dimensions,
+    blocks: str,
+    size: tuple[int, int],
+    text_tokens: int,
+) -> str:
+    numbers = resolve_blocks(blocks, dimensions.double, dimensions.single)
     demand = Demand(
         max(numbers) + 1, len(numbers), (size,), device.type == "cuda", text_tokens=text_tokens
     )
     case = f"--blocks {blocks} at {size[0]} x {size[1]} on {device.type}"
     try:
         plan = choose_plan(
-            PUBLISHED, demand, precision="auto", stream=False, free=free_memory(device)
+            dimensions, demand, precision="auto", stream=False, free=free_memory(device)
         )
     except EditorError as error:
         return f"{case}: {error}"

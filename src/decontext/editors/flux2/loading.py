@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from decontext.editors._base import EditorInfo
+from decontext.editors._base import EditorInfo, Outlook
+from decontext.editors.flux.diagnosis import diagnose_flux
 from decontext.editors.flux2.kind import TEXT_TOKENS, Flux2Kind, text_parts
 from decontext.editors.joint.editor import JointEditor
 from decontext.editors.joint.loading import Recipe, open_pipeline
 from decontext.editors.joint.text import BlindText
 from decontext.editors.weights.embeddings import EmbeddingCache
 from decontext.editors.weights.text import ResidentText, TextEncoder
+from decontext.editors.weights.transformer import count_published
 
 KLEIN_STEPS, STEPS = 4, 50
 """Of an ordinary edit: by a distilled klein, and by the others."""
@@ -62,6 +65,17 @@ def load_flux2(
         info,
         text=BlindText(text),
         transformer=opened.transformer,
+    )
+
+
+def diagnose_flux2(info: EditorInfo, config: Mapping[str, Any], *, gated: bool = False) -> Outlook:
+    """Plans for the published weights on this machine, and what of them is not here."""
+    return diagnose_flux(
+        info,
+        text_tokens=TEXT_TOKENS,
+        dimensions=count_published("Flux2Transformer2DModel", config),
+        gated=gated,
+        files=("model_index.json", "vae/diffusion_pytorch_model.safetensors"),
     )
 
 

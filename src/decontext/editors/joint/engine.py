@@ -92,8 +92,8 @@ class Company:
 class JointEngine:
     """A transformer and an autoencoder at work.
 
-    `square` is the working size of a square photo, `text_tokens` what a pass has of them;
-    `encoder` is what the autoencoder takes for a pixel: bytes kept by bytes a number, and work.
+    `square` is the working size of a square photo, `text_tokens` what a pass has of them. Passes
+    of several threads share the weights and nothing else, as with `flux.engine.FluxEngine`.
     """
 
     def __init__(
@@ -124,11 +124,12 @@ class JointEngine:
 
     def settle(self, blocks: Sequence[int] = (), sizes: Sequence[Size] = ()) -> None:
         """Choose how the transformer is held, where that is open, and bring the rest along."""
-        self.transformer.settle(self._demand(blocks, sizes))
         vae = self.wiring.vae
-        if self.transformer.plan is not None and vae.dtype != self.dtype:
-            torch.nn.Module.to(vae, self.dtype)  # diffusers' own makes remarks
-        vae.encoder.gradient_checkpointing = self.transformer.checkpointing
+        with self.transformer.lock:
+            self.transformer.settle(self._demand(blocks, sizes))
+            if self.transformer.plan is not None and vae.dtype != self.dtype:
+                torch.nn.Module.to(vae, self.dtype)  # diffusers' own makes remarks
+            vae.encoder.gradient_checkpointing = self.transformer.checkpointing
 
     def estimate(self, blocks: Sequence[int], sizes: Sequence[Size], samples: int) -> Cost:
         """What a step over these blocks, sizes and draws takes. Raises: EditorError."""

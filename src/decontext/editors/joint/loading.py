@@ -6,7 +6,6 @@ read when they are first needed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +14,11 @@ from typing import Any
 
 import torch
 
+from decontext.editors.weights.configuration import read_config
 from decontext.editors.weights.loading import choose_device, choose_precision, load_part
 from decontext.editors.weights.shards import open_part
 from decontext.editors.weights.sources import INDEX, Source, open_source
 from decontext.editors.weights.transformer import LoadedTransformer, build_transformer
-from decontext.errors import EditorError
 
 Load = Callable[[str, torch.dtype], Any]
 """Loads a part by its name, models in a precision."""
@@ -81,7 +80,7 @@ def open_pipeline(
     found = open_source(editor, source, tuple(recipe.classes), cache)
     _, kind = recipe.classes["transformer"]
     transformer = LoadedTransformer(
-        read_json(editor, found, "transformer/config.json"),
+        read_config(editor, found.folder, "transformer"),
         open_part("transformer", found.folder, found.require),
         editor=editor,
         device=place,
@@ -91,7 +90,7 @@ def open_pipeline(
     )
     open_part("vae", found.folder, found.require).require_all()
     load = partial(_load, editor, found, recipe)
-    index = read_json(editor, found, INDEX)
+    index = read_config(editor, found.folder, "", INDEX)
     pipeline = recipe.build(
         {
             "scheduler": load("scheduler", torch.float32),
@@ -101,22 +100,6 @@ def open_pipeline(
         {name: index[name] for name in recipe.settings if name in index},
     )
     return Opened(pipeline, transformer, found, load, place)
-
-
-def read_json(editor: str, source: Source, name: str) -> dict[str, Any]:
-    """A configuration. Raises: EditorError, it is missing or damaged."""
-    part = name.split("/")[0]
-    try:
-        content = json.loads((source.folder / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EditorError(
-            f"{editor}: the part {part!r} of {source.folder} is damaged or incomplete "
-            f"({name}: {error})",
-            "copy or download the folder again",
-        ) from error
-    if not isinstance(content, dict):
-        raise EditorError(f"{editor}: the part {part!r} of {source.folder} is damaged ({name})")
-    return content
 
 
 def _load(editor: str, source: Source, recipe: Recipe, part: str, dtype: torch.dtype) -> Any:

@@ -24,6 +24,7 @@ from decontext.editors.weights.loading import quiet
 from decontext.editors.weights.plan import (
     QUANTISED,
     Demand,
+    Dimensions,
     Plan,
     choose_plan,
     number_bytes,
@@ -252,6 +253,13 @@ def _unusable(reason: object) -> EditorError:
         f"({reason})",
         "copy or download the folder again",
     )
+
+
+def count_published(name: str, config: Mapping[str, Any]) -> Dimensions:
+    """What diffusers' transformer of this name is made of; one block of each kind is built."""
+    kinds = [kind for kind in ("num_layers", "num_single_layers") if kind in config]
+    counted = count_dimensions(build_transformer(name, {**config, **dict.fromkeys(kinds, 1)}))
+    return replace(counted, double=config["num_layers"], single=config.get("num_single_layers", 0))
 
 
 class RotaryTables(nn.Module):
