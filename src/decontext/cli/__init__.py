@@ -7,10 +7,12 @@ entry point; the commands are imported inside it, so that Ctrl-C is answered fro
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 INTERRUPTED = 130
 STOPPED = "stopped; no unfinished file was left."
@@ -20,9 +22,11 @@ def main() -> None:
     """Entry point of the command `decontext`."""
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop: as by Ctrl-C
+        _prepare_streams()
         if not sys.warnoptions:
             warnings.simplefilter("ignore")  # For programmers; PYTHONWARNINGS brings them back.
         code = run(sys.argv[1:])
+        _finish_output()
     except KeyboardInterrupt:
         code = INTERRUPTED
         sys.stderr.write(f"Error: {STOPPED}\n")
@@ -34,3 +38,21 @@ def run(arguments: Sequence[str]) -> int:
     from decontext.cli.commands import run_command
 
     return run_command(arguments)
+
+
+def _prepare_streams() -> None:
+    """A name that the terminal cannot show is shown in escapes, and no work is lost for it."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by who started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _finish_output() -> None:
+    """What cannot be written is dropped: it was told, and Python would try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

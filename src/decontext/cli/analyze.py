@@ -54,8 +54,8 @@ def analyze(
     from decontext.photo.portraits import PORTRAITS
 
     sources = [load_photo(photo) for photo in photos or PORTRAITS]
-    chosen = open_editor(terminal, model)
-    with terminal.progress("analysing") as draw:
+    with terminal.progress("analysing") as progress:
+        chosen = open_editor(terminal, model, progress)
         analysis = analyse(
             sources,
             chosen,
@@ -63,7 +63,7 @@ def analyze(
             settings=settings,
             cut=cut_context,
             force=show.force,
-            on_progress=draw,
+            on_progress=progress.show,
         )
     for line in analysis.summary():
         terminal.say(line)

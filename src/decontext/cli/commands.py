@@ -5,6 +5,7 @@ torch is imported only by commands that compute.
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Sequence
 from typing import Annotated
@@ -26,7 +27,7 @@ from decontext.cli.prepare import hide_log
 from decontext.cli.protect import protect
 from decontext.cli.terminal import Terminal
 from decontext.cli.verify import verify
-from decontext.errors import DecontextError
+from decontext.errors import DecontextError, InputError
 
 ABOUT = (
     "Protect photos of people against in-context image editors.\n\n"
@@ -55,7 +56,9 @@ def run_command(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; errors are shown, not raised."""
     terminal = Terminal(as_json="--json" in arguments)
     try:
+        check_arguments(arguments)
         code = app(args=list(arguments), prog_name="decontext", standalone_mode=False)
+        sys.stdout.flush()
     except DecontextError as error:
         _trace(arguments)
         terminal.show_error(error.message, error.hint, code=error.exit_code)
@@ -65,16 +68,38 @@ def run_command(arguments: Sequence[str]) -> int:
         hint = f"Try '{context.command_path} --help'." if context else ""
         terminal.show_error(error.format_message(), hint, code=error.exit_code)
         return error.exit_code
-    except Exception as error:  # The last place where anything can be said to the user.
-        _trace(arguments)
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        terminal.show_error(f"unexpected error: {reason}", "--debug shows where.", code=1)
+    except OSError as error:
+        # Writing to stdout fails with a number and without a name: the disk is full.
+        if error.errno is None or error.filename is not None:
+            return _show_unexpected(terminal, error, arguments)
+        Terminal().show_error(f"the output cannot be written ({error.strerror}).", code=1)
         return 1
+    except Exception as error:  # The last place where anything can be said to the user.
+        return _show_unexpected(terminal, error, arguments)
     finally:
         hide_log()
     if code == INTERRUPTED:
         terminal.show_error(STOPPED, code=INTERRUPTED)
     return int(code or 0)
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """What no option and no file can be. Raises: InputError."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        empty = before if argument == "" else argument.removesuffix("=")
+        if argument == "" or (argument.startswith("--") and argument.endswith("=")):
+            name = empty if empty.startswith("-") else "an argument"
+            raise InputError(
+                f"{name} is empty; it must have a value.", "Give one, or leave it out."
+            )
+        if "\0" in argument:
+            raise InputError(f"{argument!r} holds a zero byte; no name or text can.")
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"{argument!r} is not UTF-8; it must be.", "Rename the file, or type it again."
+            ) from None
 
 
 @app.callback(invoke_without_command=True)
@@ -87,6 +112,13 @@ def greet(
         typer.echo(f"decontext {__version__}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+def _show_unexpected(terminal: Terminal, error: Exception, arguments: Sequence[str]) -> int:
+    _trace(arguments)
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    terminal.show_error(f"unexpected error: {reason}", "--debug shows where.", code=1)
+    return 1
 
 
 def _trace(arguments: Sequence[str]) -> None:

@@ -41,9 +41,9 @@ def demo(
     from decontext.demo import SETTINGS, run_demo
 
     settings = read_settings(budget, SETTINGS)
-    chosen = open_editor(terminal, EditorOptions(editor="kontext-mini"))
-    with terminal.progress("demonstration") as draw:
+    with terminal.progress("demonstration") as progress:
+        chosen = open_editor(terminal, EditorOptions(editor="kontext-mini"), progress)
         demonstration = run_demo(
-            output, chosen, settings=settings, force=show.force, on_progress=draw
+            output, chosen, settings=settings, force=show.force, on_progress=progress.show
         )
     terminal.show_demonstration(demonstration)

@@ -54,20 +54,21 @@ def edit(
     source = load_photo(photo)
     check_output(replace(source, alpha=None), output)
     check_absent(output, force=show.force)
-    chosen = open_editor(terminal, model)
-    hidden: AbstractContextManager[None] = nullcontext()
-    if cut_context is not None:
-        from decontext.edit import cut_context as cut
+    with terminal.progress("editing") as progress:
+        chosen = open_editor(terminal, model, progress)
+        hidden: AbstractContextManager[None] = nullcontext()
+        if cut_context is not None:
+            from decontext.edit import cut_context as cut
 
-        hidden = cut(chosen, source.pixels, blocks=cut_context)
-    with terminal.progress("editing") as draw, hidden:
-        picture = chosen.edit(
-            source.pixels,
-            instruction,
-            seed=seed or 0,
-            steps=steps,
-            on_step=lambda done, total: draw(done, total, ""),
-        )
+            hidden = cut(chosen, source.pixels, blocks=cut_context)
+        with hidden:
+            picture = chosen.edit(
+                source.pixels,
+                instruction,
+                seed=seed or 0,
+                steps=steps,
+                on_step=lambda done, total: progress.show(done, total, f"step {done} of {total}"),
+            )
     edited = Photo(pixels=picture, path=output, format="PNG", mode="RGB")
     save_photo(picture, edited, output)
     terminal.say(f"{output}: {edited.size[0]} x {edited.size[1]} pixels, by {chosen.info.name}")

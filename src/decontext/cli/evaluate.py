@@ -118,8 +118,8 @@ def evaluate(
         rendered=rendered,
     )
     instruments = load_instruments(plan)
-    chosen = open_editor(terminal, model)
-    with terminal.progress("evaluating") as draw:
+    with terminal.progress("evaluating") as progress:
+        chosen = open_editor(terminal, model, progress)
         rows = run_evaluation(
             photos,
             output,
@@ -127,7 +127,7 @@ def evaluate(
             plan,
             instruments=instruments,
             force=show.force,
-            on_progress=draw,
+            on_progress=progress.show,
         )
     page = write_page(rows, output, photos)
     write_spreadsheets(rows, output)

@@ -6,6 +6,7 @@ from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from decontext.cli.options import BudgetOptions, EditorOptions
+from decontext.cli.progress import Progress
 from decontext.cli.terminal import Terminal
 from decontext.editors import list_editors
 from decontext.errors import InputError
@@ -22,8 +23,9 @@ def require_editor(options: EditorOptions) -> None:
         raise InputError(f"no editor was chosen; there are:{choices}", "Add --editor NAME.")
 
 
-def open_editor(terminal: Terminal, options: EditorOptions) -> Editor:
+def open_editor(terminal: Terminal, options: EditorOptions, progress: Progress) -> Editor:
     """Load the editor; options of single editors are left out where they were not given."""
+    progress.prepare(f"loading {options.editor}")
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
@@ -34,14 +36,13 @@ def open_editor(terminal: Terminal, options: EditorOptions) -> Editor:
         logging.set_verbosity_error()
     show_log(terminal)
     own: dict[str, Any] = {"parts": options.parts, "stream_weights": options.stream_weights}
-    with terminal.progress(f"loading {options.editor}"):
-        editor = load_editor(
-            str(options.editor),
-            source=options.weights,
-            device=options.device,
-            dtype=options.precision,
-            **{name: value for name, value in own.items() if value},
-        )
+    editor = load_editor(
+        str(options.editor),
+        source=options.weights,
+        device=options.device,
+        dtype=options.precision,
+        **{name: value for name, value in own.items() if value},
+    )
     if editor.info.demonstration:
         from decontext.report import DEMONSTRATION
 

@@ -23,6 +23,9 @@ from decontext.cli.prepare import open_editor, read_settings, require_editor
 from decontext.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from decontext.cli.progress import Progress
     from decontext.pgd import Step
     from decontext.photo.images import Metadata
     from decontext.settings import ProtectSettings
@@ -80,11 +83,13 @@ def protect(
     target = output or default_output(photo)
     given = [method.config] if method.config else []
     check_target(source, target, inputs=given, force=show.force)
-    chosen = open_editor(terminal, model)
-    expected = estimate_run(source, chosen, settings)
-    if expected is not None:
-        terminal.note(expected.describe(str(chosen.device)))
-    with terminal.progress("protecting") as draw:
+    with terminal.progress("protecting") as progress:
+        chosen = open_editor(terminal, model, progress)
+        progress.prepare("estimating")
+        expected = estimate_run(source, chosen, settings)
+        if expected is not None:
+            terminal.note(expected.describe(str(chosen.device)))
+        on_step, on_measure = _follow(progress, settings)
         result = protect_photo(
             source,
             chosen,
@@ -92,13 +97,39 @@ def protect(
             settings=settings,
             force=show.force,
             accept_weak=accept_weak,
-            on_step=lambda step: draw(step.index, step.steps, _describe_step(step, settings)),
-            on_measure=lambda done, total: draw(done, total, "measuring the saved file"),
+            on_step=on_step,
+            on_measure=on_measure,
         )
     terminal.show_protection(result)
 
 
-def _describe_step(step: Step, settings: ProtectSettings) -> str:
-    name = settings.objective.replace("-", " ")
-    text = f"{name} {step.start_value:.3f}, now {step.value:.3f}"
-    return text if step.index <= settings.steps else f"not strong yet, going on; {text}"
+def _follow(
+    progress: Progress, settings: ProtectSettings
+) -> tuple[Callable[[Step], None], Callable[[int, int], None]]:
+    """What to call after a step and after a measurement, so that their total is one of passes.
+
+    Where a verdict asks for more steps, the total grows by them and by their measurement.
+    """
+    sizes = len(settings.working_sides)
+    # Forth and back is three passes; each tenth step is checked on four fixed cases.
+    of_a_step = (3 * settings.samples_per_step + 0.4) * sizes
+    of_measuring = 3 * settings.verify_prompts * settings.verify_noises
+    steps, measured = settings.steps, 0
+
+    def show(passes: float, note: str) -> None:
+        total = steps * of_a_step + (measured + 1) * of_measuring
+        progress.show(passes + measured * of_measuring, total, note)
+
+    def on_step(step: Step) -> None:
+        nonlocal steps
+        steps = step.steps
+        values = f"from {step.start_value:.3f} to {step.value:.3f}"
+        more = "" if step.index <= settings.steps else "not strong yet, going on: "
+        show(step.index * of_a_step, f"{more}step {step.index} of {steps}, {values}")
+
+    def on_measure(done: int, total: int) -> None:
+        nonlocal measured
+        show(steps * of_a_step + done, f"measurement {done} of {total} of the saved file")
+        measured += done == total
+
+    return on_step, on_measure

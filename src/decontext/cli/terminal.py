@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -15,18 +15,15 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from decontext.cli.progress import Progress, drawing_bar, printing_lines
+
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from rich.progress import Progress
 
     from decontext.demo import Demonstration
     from decontext.editors import EditorInfo
     from decontext.saving import Result
     from decontext.verdict import Verification
-
-OnProgress = Callable[[int, int, str], None]
-"""Called with (steps done, steps in all, what there is to say about them)."""
 
 VERDICT_STYLES = {"strong": "green", "weak": "yellow", "none": "red"}
 
@@ -68,6 +65,10 @@ class Terminal:
         if self._as_json:
             # NaN is no JSON. Written at once, so that a reader never sees half of it.
             text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
+            try:
+                text.encode(sys.stdout.encoding or "utf-8")
+            except UnicodeEncodeError:
+                text = json.dumps(values, indent=2, allow_nan=False)
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
 
@@ -167,31 +168,21 @@ class Terminal:
         self.show_json({"page": str(page), **to_dict(figures)})
 
     @contextmanager
-    def progress(self, title: str) -> Iterator[OnProgress]:
-        """A bar with the time left, on stderr where that is a terminal; nothing under --quiet."""
-        bar = self._bar()
-        task = bar.add_task(title, total=None, note="")
+    def progress(self, title: str) -> Iterator[Progress]:
+        """How far the command is, on stderr: a bar, or lines where it is no terminal.
 
-        def draw(done: int, total: int, note: str) -> None:
-            bar.update(task, completed=done, total=total, note=note)
-
-        with bar:
-            yield draw
-
-    def _bar(self) -> Progress:
-        # Imported here: it takes a while, and --help needs no bar.
-        from rich import progress
-
-        return progress.Progress(
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(bar_width=24),
-            progress.MofNCompleteColumn(),
-            progress.TimeRemainingColumn(),
-            progress.TextColumn("{task.fields[note]}", markup=False),
-            console=self._err,
-            transient=True,
-            disable=self._quiet or not self._err.is_terminal,
-        )
+        Nothing under --quiet.
+        """
+        progress = Progress(title)
+        if self._quiet:
+            yield progress
+            return
+        with (
+            drawing_bar(progress, self._err)
+            if self._err.is_terminal
+            else printing_lines(progress, self.note)
+        ):
+            yield progress
 
 
 def _table(*columns: str) -> Table:

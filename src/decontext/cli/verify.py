@@ -67,8 +67,8 @@ def verify(
 
     names = ("none", *read_transforms(transforms or ""))
     after, before = load_photo(protected), load_photo(original)
-    chosen = open_editor(terminal, model)
-    with terminal.progress("measuring") as draw:
+    with terminal.progress("measuring") as progress:
+        chosen = open_editor(terminal, model, progress)
         as_it_is, *published = verify_after(
             names,
             after,
@@ -77,7 +77,9 @@ def verify(
             blocks=measured.blocks or DEFAULTS.blocks,
             seed=measured.seed or DEFAULTS.seed,
             working_size=measured.working_size or DEFAULTS.working_size,
-            on_measure=lambda done, total: draw(done, total, ""),
+            on_measure=lambda done, total: progress.show(
+                done, total, f"measurement {done} of {total}"
+            ),
         )
     terminal.show_verification(as_it_is, published)
     return 0 if as_it_is.reaches(needed) else 1

@@ -117,7 +117,7 @@ def settings_from_report(path: str | Path) -> ProtectSettings:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"the report {path} cannot be read ({error.strerror}).") from None
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested deeper than any report
         content = None
     is_report = isinstance(content, dict) and content.get("format") == FORMAT
     if not is_report or not isinstance(content.get("settings"), dict):
