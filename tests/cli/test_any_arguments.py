@@ -135,4 +135,5 @@ def test_good_arguments_reach_the_editor(folder: Path) -> None:
         ["demo"],
     ]
     for arguments in lines:
-        assert _run(arguments) == (2, "Error: here the work would begin.\n")
+        code, said = _run(arguments)
+        assert (code, said.splitlines()[-1]) == (2, "Error: here the work would begin.")

@@ -46,7 +46,7 @@ def analyze(
     ] = "all",
 ) -> None:
     """Show where and when an editor looks at a photo, before and after protection."""
-    terminal = Terminal(as_json=show.as_json, quiet=show.quiet)
+    terminal = Terminal(show)
     require_editor(model)
     settings = read_settings(method)
     from decontext.analysis.run import analyse

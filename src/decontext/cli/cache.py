@@ -27,7 +27,7 @@ def cache(
     ] = Action.LIST,
 ) -> None:
     """List or clear the encoded instructions that are kept for the next photo."""
-    terminal = Terminal(as_json=show.as_json)
+    terminal = Terminal(show)
     kept = EmbeddingCache()
     entries = kept.entries()
     total = sum(entry.size for entry in entries)

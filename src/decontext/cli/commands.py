@@ -22,7 +22,7 @@ from decontext.cli.edit import edit
 from decontext.cli.editors import editors
 from decontext.cli.evaluate import evaluate
 from decontext.cli.help import Command, Group
-from decontext.cli.options import expand, flag
+from decontext.cli.options import ShowOptions, expand, flag
 from decontext.cli.prepare import hide_log
 from decontext.cli.protect import protect
 from decontext.cli.terminal import Terminal
@@ -54,7 +54,7 @@ for command in COMMANDS:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; errors are shown, not raised."""
-    terminal = Terminal(as_json="--json" in arguments)
+    terminal = Terminal(ShowOptions(as_json="--json" in arguments))
     try:
         check_arguments(arguments)
         code = app(args=list(arguments), prog_name="decontext", standalone_mode=False)

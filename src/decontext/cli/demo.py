@@ -37,7 +37,7 @@ def demo(
     show: SaveOptions,
 ) -> None:
     """Protect two portraits against the embedded editor, edit all versions, and compare."""
-    terminal = Terminal(as_json=show.as_json, quiet=show.quiet)
+    terminal = Terminal(show)
     from decontext.demo import SETTINGS, run_demo
 
     settings = read_settings(budget, SETTINGS)
@@ -46,4 +46,10 @@ def demo(
         demonstration = run_demo(
             output, chosen, settings=settings, force=show.force, on_progress=progress.show
         )
-    terminal.show_demonstration(demonstration)
+    if demonstration.measured:
+        head, *rows = demonstration.table()
+        terminal.show_table(head, rows)
+    for line in demonstration.summary():
+        terminal.say(line)
+    terminal.say(f"page: {demonstration.page}", style="bold")
+    terminal.show_json(demonstration.to_dict())

@@ -8,7 +8,7 @@ from decontext.cli.terminal import Terminal
 
 def doctor(show: ShowOptions) -> None:
     """Say what works on this machine: devices, memory, plans for the editors, what is missing."""
-    terminal = Terminal(as_json=show.as_json)
+    terminal = Terminal(show)
     from decontext.doctor import examine
 
     diagnosis = examine()

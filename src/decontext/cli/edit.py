@@ -44,7 +44,7 @@ def edit(
     ] = None,
 ) -> None:
     """Edit a photo as anyone would, to see what an editor makes of it."""
-    terminal = Terminal(as_json=show.as_json, quiet=show.quiet)
+    terminal = Terminal(show)
     require_editor(model)
     if not instruction.strip():
         raise InputError("the instruction is empty; it must say what to edit.", "Try 'smile'.")

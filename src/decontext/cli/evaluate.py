@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -90,10 +91,9 @@ def evaluate(
 
     Started again, it continues where it was stopped.
     """
-    terminal = Terminal(as_json=show.as_json, quiet=show.quiet)
+    terminal = Terminal(show)
     require_editor(model)
     settings = read_settings(method)
-    from decontext.evaluation.figures import Figures
     from decontext.evaluation.page import write_page
     from decontext.evaluation.plan import TRANSFORMS, Plan, build_protections, find_photos
     from decontext.evaluation.run import evaluate as run_evaluation
@@ -130,10 +130,32 @@ def evaluate(
             on_progress=progress.show,
         )
     page = write_page(rows, output, photos)
-    write_spreadsheets(rows, output)
-    terminal.show_evaluation(rows, page)
-    if Figures(rows).failed():
+    spreadsheets = write_spreadsheets(rows, output)
+    failed = _show(terminal, rows, page, spreadsheets)
+    if failed:
         raise typer.Exit(1)
+
+
+def _show(
+    terminal: Terminal, rows: Sequence[Mapping[str, Any]], page: Path, spreadsheets: Sequence[Path]
+) -> bool:
+    """What there is to say of each photo, who edits show, and where it lies; whether one failed."""
+    from decontext.evaluation.figures import Figures
+    from decontext.evaluation.tables import photo_table, short_table, to_dict, warn_of_few
+
+    figures = Figures([dict(row) for row in rows])
+    for name, _, status, notes in photo_table(figures)[1:]:
+        if notes:
+            terminal.say(f"{name}: {status}; {notes}")
+    head, *body = short_table(figures)
+    terminal.show_table(head, body)
+    if warn_of_few(figures):
+        terminal.say(warn_of_few(figures), style="yellow")
+    terminal.say(f"page: {page}", style="bold")
+    terminal.say(f"for spreadsheets: {', '.join(map(str, spreadsheets))}")
+    files = {"page": str(page), "spreadsheets": list(map(str, spreadsheets))}
+    terminal.show_json({**files, **to_dict(figures)})
+    return bool(figures.failed())
 
 
 def _split(text: str | None) -> list[str]:

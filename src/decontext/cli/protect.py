@@ -21,6 +21,7 @@ from decontext.cli.options import (
 )
 from decontext.cli.prepare import open_editor, read_settings, require_editor
 from decontext.cli.terminal import Terminal
+from decontext.cli.verdicts import DetailsOption, show_protection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,7 @@ def protect(
     strip_metadata: Annotated[
         bool, flag("--strip-metadata", "Save without EXIF and XMP data.", panel=OUTPUT)
     ] = False,
+    details: DetailsOption = False,
     model: EditorOptions,
     method: MethodOptions,
     show: SaveOptions,
@@ -67,7 +69,7 @@ def protect(
     Exit code 0: the verdict is strong, or weak with --accept-weak. 1: it failed, nothing was
     written. 2: your input.
     """
-    terminal = Terminal(as_json=show.as_json, quiet=show.quiet)
+    terminal = Terminal(show)
     require_editor(model)
     settings = read_settings(method)
     if step_limit is not None:
@@ -100,7 +102,7 @@ def protect(
             on_step=on_step,
             on_measure=on_measure,
         )
-    terminal.show_protection(result)
+    show_protection(terminal, result, details=details)
 
 
 def _follow(

@@ -18,6 +18,7 @@ from decontext.cli.options import (
 )
 from decontext.cli.prepare import open_editor, require_editor
 from decontext.cli.terminal import Terminal
+from decontext.cli.verdicts import DetailsOption, show_verifications
 from decontext.errors import InputError
 from decontext.verdict import Level
 
@@ -51,13 +52,14 @@ def verify(
             default="strong",
         ),
     ] = "strong",
+    details: DetailsOption = False,
 ) -> int:
     """Measure whether a photo is protected against an editor, and after what else.
 
     Exit code 0: the verdict is strong, as it lies there (or weak with --require weak). 1: it is
     not. 2: your input.
     """
-    terminal = Terminal(as_json=show.as_json, quiet=show.quiet)
+    terminal = Terminal(show)
     require_editor(model)
     needed: Level = "weak" if require == "weak" else "strong"
     if require != needed:
@@ -81,5 +83,5 @@ def verify(
                 done, total, f"measurement {done} of {total}"
             ),
         )
-    terminal.show_verification(as_it_is, published)
+    show_verifications(terminal, as_it_is, published, details=details)
     return 0 if as_it_is.reaches(needed) else 1

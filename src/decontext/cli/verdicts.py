@@ -1,0 +1,86 @@
+"""How verdicts are shown: the sentence first, what it rests on with --details."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from decontext.cli.options import OUTPUT, flag
+from decontext.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from decontext.saving import Result
+    from decontext.verdict import Verification
+
+DetailsOption = Annotated[
+    bool, flag("--details", "Also show what the verdict rests on.", panel=OUTPUT)
+]
+STYLES = {"strong": "bold green", "weak": "bold yellow", "none": "bold red"}
+
+
+def show_protection(terminal: Terminal, result: Result, *, details: bool) -> None:
+    """The verdict on the saved file, where it lies, and how strongly it differs."""
+    report, verification = result.report, result.verification
+    _show_verdict(terminal, verification)
+    terminal.say(f"saved {result.path}, and a report beside it")
+    terminal.say(
+        f"epsilon is {report['epsilon']}; the file differs by up to {verification.levels} levels, "
+        f"PSNR {report['psnr_db']:.1f} dB"
+    )
+    for note in report["notes"]:
+        terminal.say(f"note: {note}")
+    if details:
+        _show_details(terminal, verification)
+    terminal.show_json({"protected": verification.protected, "output": str(result.path), **report})
+
+
+def show_verifications(
+    terminal: Terminal,
+    verification: Verification,
+    published: Sequence[Verification],
+    *,
+    details: bool,
+) -> None:
+    """The verdict on a photo as it lies there, and one after each transform."""
+    from decontext.publishing.transforms import parse_transform
+
+    _show_verdict(terminal, verification)
+    for found in published:
+        what = parse_transform(found.transform).describe()
+        terminal.say(f"{what}: {found.level}; {found.reason}", style=STYLES[found.level])
+    if details:
+        for found in (verification, *published):
+            if published:
+                terminal.say(f"\n{parse_transform(found.transform).describe()}")
+            _show_details(terminal, found)
+    values = verification.to_dict()
+    if published:
+        values["after"] = {found.transform: found.to_dict() for found in published}
+    terminal.show_json(values)
+
+
+def _show_verdict(terminal: Terminal, verification: Verification) -> None:
+    """One sentence, which says the level without colours too, and what to do next."""
+    terminal.say(verification.sentence, style=STYLES[verification.level])
+    terminal.say(verification.advice)
+
+
+def _show_details(terminal: Terminal, verification: Verification) -> None:
+    values = verification.to_dict()
+    falls = {"protected": values["drop"], "random_noise": values["random_drop"]}
+    rows = [
+        (
+            name.replace("_", " "),
+            f"{value['mean']:.3f}",
+            f"{value['standard_deviation']:.3f}",
+            # Adding zero turns a rounded -0.0 into 0.0.
+            f"{round(falls[name], 3) + 0.0:.1%}" if name in falls else "",
+        )
+        for name, value in values["context_proportion"].items()
+    ]
+    terminal.show_table(("context proportion", "mean", "spread", "fell by"), rows)
+    blocks = f"{len(verification.blocks)} of {verification.block_count} attention blocks"
+    terminal.say(
+        f"n = {len(verification.measurements)}, with instructions and noises that were not "
+        f"optimised on; it fell in {verification.share_fallen:.0%} of them; {blocks}"
+    )
