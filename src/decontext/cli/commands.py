@@ -5,6 +5,7 @@ torch is imported only by commands that compute.
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -86,20 +87,15 @@ def run_command(arguments: Sequence[str]) -> int:
 def check_arguments(arguments: Sequence[str]) -> None:
     """What no option and no file can be. Raises: InputError."""
     for before, argument in zip(["", *arguments], arguments, strict=False):
-        empty = before if argument == "" else argument.removesuffix("=")
-        if argument == "" or (argument.startswith("--") and argument.endswith("=")):
-            name = empty if empty.startswith("-") else "an argument"
+        cut_off = re.fullmatch(r"(--[a-z-]+)=", argument)
+        if not argument or cut_off:
+            option = cut_off[1] if cut_off else before
+            name = option if option.startswith("-") else "an argument"
             raise InputError(
                 f"{name} is empty; it must have a value.", "Give one, or leave it out."
             )
         if "\0" in argument:
             raise InputError(f"{argument!r} holds a zero byte; no name or text can.")
-        try:
-            argument.encode()
-        except UnicodeEncodeError:
-            raise InputError(
-                f"{argument!r} is not UTF-8; it must be.", "Rename the file, or type it again."
-            ) from None
 
 
 @app.callback(invoke_without_command=True)

@@ -346,6 +346,8 @@ def expand(command: Callable[..., Returned]) -> Callable[..., Returned]:
 
     @wraps(command)
     def run(**values: Any) -> Returned:
+        for parameter in parameters:
+            _check_text(parameter.name, values.get(parameter.name))
         for name, record in records.items():
             values[name] = record(
                 **{field.name: values.pop(field.name) for field in fields(record)}
@@ -355,6 +357,18 @@ def expand(command: Callable[..., Returned]) -> Callable[..., Returned]:
     vars(run)["__signature__"] = inspect.Signature(parameters)
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _check_text(name: str, value: Any) -> None:
+    """Texts are UTF-8, also where the terminal is not; names of files may be anything."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"{name.replace('_', ' ')} is {value!r}, which is not UTF-8; it must be.",
+                "Type it again, in a terminal that is set to UTF-8.",
+            ) from None
 
 
 def _parameters(record: Any) -> Iterator[inspect.Parameter]:
