@@ -21,7 +21,7 @@ class Progress:
     """How far a command is, what it does, and how long the rest will take.
 
     `prepare` names what comes before the work, `show` is called as the work goes on. The time left
-    is counted from the pace since the work began; what came before says nothing about it.
+    is counted from the pace since the first call of `show`; what came before says nothing about it.
     """
 
     def __init__(self, title: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,7 +29,7 @@ class Progress:
         self.note = ""
         self._clock = clock
         self._began = clock()
-        self._work_began = self._began
+        self._first: tuple[float, float] | None = None
         self._start = 0.0
         self._part = 0.0
 
@@ -41,9 +41,10 @@ class Progress:
     @property
     def left(self) -> float | None:
         """Seconds that the rest will take; None where that is not known yet."""
-        if not self._part:
+        if self._first is None or self._part <= self._first[1]:
             return None
-        return (self._clock() - self._work_began) * (1 - self._part) / self._part
+        began, part = self._first
+        return (self._clock() - began) * (1 - self._part) / (self._part - part)
 
     @property
     def seconds(self) -> float:
@@ -54,14 +55,13 @@ class Progress:
         """Something is done before the work, which takes as long as it takes."""
         self.note = note
         self._start = PREPARING
-        self._work_began = self._clock()
 
     def show(self, done: float, total: float, note: str) -> None:
         """Steps done, steps in all, and what there is to say about them."""
         self.note = note
-        if not done:
-            self._work_began = self._clock()
         self._part = min(done / total, 1.0) if total else 0.0
+        if self._first is None or not done:
+            self._first = self._clock(), self._part
 
     def line(self) -> str:
         """For a log, such as "protecting: step 40 of 100, about 2 min left"."""
