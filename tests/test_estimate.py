@@ -146,6 +146,7 @@ def test_protect_says_what_it_will_take(capsys, photo: Path, folder: Path) -> No
         capsys, "protect", photo, "--editor", "flux-kontext", "--weights", folder, "--device",
         "cpu", "--preset", "fast", "--steps", 20, "--epsilon", 64, "--robust", "off", "--blocks",
         "double:0", "--working-size", "64", "--samples-per-step", 2, "--stream-weights", "--json",
+        "--accept-weak",
     )  # fmt: skip
     report = json.loads(out)
     assert code == 0, report

@@ -75,7 +75,9 @@ def test_photo_is_protected_verified_and_edited(
     )
     editor = ["--editor", name, "--weights", weights, "--device", "cpu"]
     target = tmp_path / "out.png"
-    code, result, err = run("protect", photo, "-o", target, "--config", config, *editor, *options)
+    code, result, err = run(
+        "protect", photo, "-o", target, "--config", config, "--accept-weak", *editor, *options
+    )
     assert code == 0, (result, err)
     before, after = (pixels(path) for path in (photo, target))
     assert before.shape == after.shape == (*SIZE[::-1], 3)
