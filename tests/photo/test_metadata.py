@@ -326,8 +326,20 @@ def test_place_can_be_left_out_alone(tmp_path, order, ending):
     assert photo.xmp == XMP
 
 
-def test_xmp_that_names_a_place_is_left_out_with_the_place():
-    xmp = XMP.replace(b"dc:creator", b'exif:GPSLatitude="48,12.5N" dc:creator')
+@pytest.mark.parametrize("words", ["opacity", "a statement", "velocity", "dc:rights"])
+def test_words_that_name_no_place_stay(words):
+    xmp = XMP.replace(b"A. Person", words.encode())
+    photo = load_photo(encode(draw(), "JPEG", xmp=xmp))
+    assert "place" not in " ".join(photo.notes)
+    assert choose_metadata(photo, "no-location").xmp == xmp
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["exif:GPSLatitude", "photoshop:City", "photoshop:State", "Iptc4xmpCore:Location"],
+)
+def test_xmp_that_names_a_place_is_left_out_with_the_place(name):
+    xmp = XMP.replace(b"dc:creator", name.encode() + b'="48,12.5N" dc:creator')
     photo = choose_metadata(load_photo(encode(draw(), "JPEG", xmp=xmp)), "no-location")
     assert photo.xmp is None
     assert photo.notes == ("the XMP data are left out: they name a place",)

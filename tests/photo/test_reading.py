@@ -1,7 +1,9 @@
 """Whatever a file is, reading it gives a photo or says what is wrong with it."""
 
+import contextlib
 import hashlib
 import io
+import logging
 import os
 import threading
 import warnings
@@ -239,3 +241,28 @@ def test_filters_come_back_after_threads_that_overlap():
     done.set()
     threads[1].join(10)
     assert list(warnings.filters) == before
+
+
+def test_libtiff_prints_nothing_while_a_photo_is_read_and_as_before_afterwards(capfd):
+    content = bytearray(encode("TIFF", compression="tiff_lzw"))
+    content[200:400] = b"\xff" * 200
+
+    def decode():
+        with Image.open(io.BytesIO(bytes(content))) as image, contextlib.suppress(OSError):
+            image.load()
+
+    decode()
+    noise = capfd.readouterr().err
+    assert noise != ""
+    with pytest.raises(InputError, match="damaged or cut short"):
+        load_photo(bytes(content))
+    assert capfd.readouterr() == ("", "")
+    decode()
+    assert capfd.readouterr().err == noise
+
+
+def test_log_of_pillow_is_not_printed(capfd):
+    with quiet_decoders():
+        logging.getLogger("PIL.TiffImagePlugin").error("More samples than can be decoded")
+    assert capfd.readouterr() == ("", "")
+    assert logging.getLogger("PIL").handlers == []

@@ -45,7 +45,7 @@ _PERSONAL: dict[int, str] = {
 _XMP_PICTURES = re.compile(rb"Thumbnails|xmpGImg|GImage|GDepth|Container:|/9j/|iVBORw0KGgo")
 """Small pictures, or further ones behind the photo, which are not saved."""
 
-_XMP_PLACE = re.compile(rb"GPS|Location|City|Country|State|Geo", re.IGNORECASE)
+_XMP_PLACE = re.compile(rb"GPS|geo:|:(Sub-?)?location|:(Province)?State\b|:City\b|:Country", re.I)
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>)\s*)(\d+)")
 _LARGEST_XMP = 65_000
 """Bytes: what a segment of JPEG can hold."""
