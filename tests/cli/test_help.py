@@ -91,7 +91,7 @@ def test_what_an_ordinary_computer_can_do_is_said_first(run: Any) -> None:
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("protect --editor flux", ["flux-kontext"]),
+        ("protect --editor flux-k", ["flux-kontext"]),
         ("protect --preset ", ["paper", "balanced", "fast"]),
         ("evaluate --robust s", ["strong"]),
         ("analyze --objective enc", ["encoder", "encoder-grey"]),
