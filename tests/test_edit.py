@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,3 +104,24 @@ def test_an_edit_that_was_not_cut_is_an_error(editor: Any) -> None:
         cut_context(editor, _photo(), blocks="triple"),
     ):
         pass
+
+
+def test_edit_takes_and_gives_what_people_use(editor: Any, tmp_path: Path) -> None:
+    path = tmp_path / "me.png"
+    decontext.save_photo(_photo(), decontext.to_photo(_photo()), path)
+    steps: list[tuple[int, int]] = []
+    edited = decontext.edit(
+        path, "smile", editor, steps=2, on_step=lambda done, total: steps.append((done, total))
+    )
+    assert steps == [(1, 2), (2, 2)]
+    assert torch.equal(decontext.edit(path.read_bytes(), "smile", editor, steps=2), edited)
+    assert type(edited.image) is type(edited + 1) is Tensor
+    assert edited.to_pil().size == (edited.shape[-1], edited.shape[-2])
+    saved = edited.save(tmp_path / "edit.png")
+    assert torch.equal(decontext.read_pixels(saved), (edited.image * 255).round() / 255)
+    with pytest.raises(InputError, match="exists already"):
+        edited.save(saved)
+    (tmp_path / "link.png").symlink_to(path)
+    for target in (path, tmp_path / "link.png"):
+        with pytest.raises(InputError, match="the output must be another file"):
+            edited.save(target, force=True)

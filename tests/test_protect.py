@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,11 +20,11 @@ from torch import Tensor
 import decontext
 from decontext import Result
 from decontext.errors import InputError, NotProtectedError
-from decontext.photo.images import levels, load_photo, read_pixels
+from decontext.photo.images import levels, load_photo, read_pixels, to_array
 from decontext.photo.portraits import ASTRONAUT
 from decontext.protect import drain, improve, protect_steps
 from decontext.publishing.transforms import Transform
-from decontext.report import report_path, settings_from_report
+from decontext.report import Report, report_path, settings_from_report, sha256
 from decontext.saving import default_output, saved_as
 from decontext.settings import CONTROLS, ObjectiveName
 
@@ -49,7 +53,8 @@ def _save_photo(path: Path, mode: str = "RGB", size: tuple[int, int] = (72, 56))
 @pytest.fixture(scope="module")
 def protected(editor: Any, tmp_path_factory: pytest.TempPathFactory) -> Result:
     photo = _save_photo(tmp_path_factory.mktemp("photo") / "me.png")
-    return decontext.protect(photo, editor, accept_weak=True, **STRONG)
+    output = default_output(photo)
+    return decontext.protect(photo, editor, output=output, accept_weak=True, **STRONG)
 
 
 def test_saved_photo_stays_within_budget_and_size(protected: Result) -> None:
@@ -145,17 +150,17 @@ def test_odd_and_long_photos_keep_their_size(
     editor: Any, tmp_path: Path, size: tuple[int, int]
 ) -> None:
     photo = _save_photo(tmp_path / "odd.png", size=size)
-    result = decontext.protect(photo, editor, accept_weak=True, **STRONG)
-    with Image.open(result.path) as saved:
+    output = tmp_path / "odd.out.png"
+    decontext.protect(photo, editor, output=output, accept_weak=True, **STRONG)
+    with Image.open(output) as saved:
         assert saved.size == size
 
 
 def test_grey_photo_stays_grey(editor: Any, tmp_path: Path) -> None:
-    result = decontext.protect(
-        _save_photo(tmp_path / "grey.png", "L"), editor, accept_weak=True, **STRONG
-    )
-    with Image.open(result.path) as saved:
-        assert saved.mode == "L"
+    photo, output = _save_photo(tmp_path / "grey.png", "L"), tmp_path / "out.png"
+    result = decontext.protect(photo, editor, output=output, accept_weak=True, **STRONG)
+    with Image.open(output) as saved:
+        assert saved.mode == result.to_pil().mode == "L"
 
 
 def test_orientation_and_profile_are_kept(editor: Any, tmp_path: Path) -> None:
@@ -165,11 +170,13 @@ def test_orientation_and_profile_are_kept(editor: Any, tmp_path: Path) -> None:
         exif[0x0112] = 6
         small = image.convert("RGB").resize((72, 56))
         small.save(photo, exif=exif, quality=95, icc_profile=b"profile" * 20)
-    result = decontext.protect(photo, editor, accept_weak=True, **STRONG)
-    with Image.open(result.path) as saved:
+    output = tmp_path / "out.jpg"
+    result = decontext.protect(photo, editor, output=output, accept_weak=True, **STRONG)
+    with Image.open(output) as saved:
         assert saved.size == (72, 56)
         assert saved.getexif()[0x0112] == 6
         assert saved.info["icc_profile"] == b"profile" * 20
+        assert result.to_pil().info["icc_profile"] == b"profile" * 20
     assert result.image.shape == (1, 3, 72, 56)  # upright
 
 
@@ -216,12 +223,13 @@ def test_report_without_its_photo_is_replaced_and_another_file_is_not(
     editor: Any, tmp_path: Path
 ) -> None:
     photo = _save_photo(tmp_path / "me.png")
-    options = {**STRONG, "steps": 8, "accept_weak": True}
-    result = decontext.protect(photo, editor, **options)
-    result.path.unlink()  # killed between report and photo
-    assert decontext.protect(photo, editor, **options).path.exists()
-    result.path.unlink()
-    report_path(result.path).write_text('{"format": "mine"}')
+    output = tmp_path / "out.png"
+    options = {**STRONG, "steps": 8, "accept_weak": True, "output": output}
+    decontext.protect(photo, editor, **options)
+    output.unlink()  # killed between report and photo
+    decontext.protect(photo, editor, **options)
+    output.unlink()
+    report_path(output).write_text('{"format": "mine"}')
     with pytest.raises(InputError, match="exists already"):
         decontext.protect(photo, editor, **options)
 
@@ -238,15 +246,28 @@ def test_report_never_replaces_the_photo(editor: Any, tmp_path: Path) -> None:
 def test_interrupted_run_leaves_nothing(editor: Any, tmp_path: Path) -> None:
     photo = _save_photo(tmp_path / "me.png")
 
-    def stop(_step: object) -> None:
-        raise KeyboardInterrupt
+    class MyStopError(Exception): ...
 
-    with pytest.raises(KeyboardInterrupt):
-        decontext.protect(photo, editor, on_step=stop, accept_weak=True, **STRONG)
-    with pytest.raises(KeyboardInterrupt):
-        decontext.protect(
-            photo, editor, on_measure=lambda done, total: stop(done), accept_weak=True, **STRONG
-        )
+    def stop(*_: object) -> None:
+        raise MyStopError
+
+    def stop_while_measuring(progress: decontext.Progress) -> None:
+        if progress.stage == "measuring":
+            raise MyStopError
+
+    options = {**STRONG, "steps": 2, "accept_weak": True, "output": tmp_path / "out.png"}
+    for callback in ("on_step", "on_measure", "on_progress"):
+        with pytest.raises(MyStopError):
+            decontext.protect(photo, editor, **options, **{callback: stop})
+    with pytest.raises(MyStopError):
+        decontext.protect(photo, editor, **options, on_progress=stop_while_measuring)
+    event = threading.Event()
+    event.set()
+    with pytest.raises(decontext.CancelledError, match="nothing was written"):
+        decontext.protect(photo, editor, **options, cancel=event)
+    answers = iter([False] * 4 + [True])
+    with pytest.raises(decontext.CancelledError):
+        decontext.protect(photo, editor, **options, cancel=lambda: next(answers))
     assert [path.name for path in tmp_path.iterdir()] == ["me.png"]
 
 
@@ -254,7 +275,7 @@ def test_existing_file_is_kept_without_force(editor: Any, tmp_path: Path) -> Non
     photo = _save_photo(tmp_path / "me.png")
     default_output(photo).write_bytes(b"mine")
     with pytest.raises(InputError, match="exists already"):
-        decontext.protect(photo, editor, accept_weak=True, **STRONG)
+        decontext.protect(photo, editor, output=default_output(photo), **STRONG)
     assert default_output(photo).read_bytes() == b"mine"
 
 
@@ -265,8 +286,8 @@ def test_photo_is_never_overwritten_by_itself(editor: Any, tmp_path: Path) -> No
 
 
 def test_unknown_setting_is_an_error(editor: Any, tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="strength"):
-        decontext.protect(_save_photo(tmp_path / "me.png"), editor, strength=3)
+    with pytest.raises(InputError, match="no setting is named 'epsilom'. Did you mean epsilon"):
+        decontext.protect(_save_photo(tmp_path / "me.png"), editor, epsilom=3)
 
 
 @pytest.mark.parametrize("objective", get_args(ObjectiveName))
@@ -305,3 +326,131 @@ def test_edit_reads_a_file_and_gives_a_picture_of_the_working_size(
     picture = decontext.edit(photo, "make the person smile", editor, steps=2, seed=1)
     assert picture.shape[-2:] == editor.working_size(72, 56)[::-1]
     assert np.isfinite(picture.numpy()).all()
+
+
+QUICK = {**STRONG, "steps": 4, "verify_prompts": 1, "verify_noises": 1, "accept_weak": True}
+
+
+def test_any_kind_of_photo_goes_in_and_gives_the_same_and_nothing_is_written(
+    editor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    path = _save_photo(tmp_path / "me.png")
+    photo, content = load_photo(path), path.read_bytes()
+    array = to_array(photo.pixels)
+    with Image.open(path) as image:
+        sources = [path, str(path), content, io.BytesIO(content), image.copy(), array]
+    sources += [array / 255.0, photo.pixels, photo]
+    results = [decontext.protect(source, editor, **QUICK) for source in sources]
+    assert all(torch.equal(result.image, results[0].image) for result in results)
+    assert all(result.path is None for result in results)
+    assert list(folder.iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} == {"empty", "me.png"}
+    pil = results[0].to_pil()
+    assert (pil.mode, pil.size) == ("RGB", (72, 56))
+    assert np.array_equal(np.asarray(pil), to_array(results[0].image))
+    (measured,) = {decontext.verify(pil, source, editor).original for source in (array, content)}
+    assert 0 < measured < 1
+
+
+def test_ambiguous_photo_is_refused(editor: Any) -> None:
+    with pytest.raises(InputError, match="its values go from 0 to 255"):
+        decontext.protect(np.eye(40)[..., None].repeat(3, 2) * 255.0, editor, **QUICK)
+    with pytest.raises(InputError, match="a batch of 2"):
+        decontext.protect(torch.zeros(2, 3, 40, 40), editor, **QUICK)
+    with pytest.raises(InputError, match="of type int"):
+        decontext.protect(7, editor, **QUICK)
+
+
+def test_result_is_saved_when_asked_and_measured_again_where_the_file_holds_other_pixels(
+    editor: Any, tmp_path: Path
+) -> None:
+    path = _save_photo(tmp_path / "me.png")
+    result = decontext.protect(path, editor, **QUICK)
+    assert result.report["files"]["protected"] == {"name": None, "sha256": None}
+    saved = result.save(tmp_path / "out.png")
+    assert saved.path == tmp_path / "out.png"
+    assert torch.equal(read_pixels(saved.path), result.image)
+    assert saved.verification == result.verification
+    assert settings_from_report(report_path(saved.path)) == result.settings
+    assert saved.report["files"]["protected"]["sha256"] == sha256(saved.path)
+    lossy = result.save(tmp_path / "out.jpg", quality=90)
+    assert torch.equal(lossy.image, read_pixels(tmp_path / "out.jpg"))
+    assert lossy.verification != result.verification
+    with pytest.raises(NotProtectedError, match=r"saved as out2.jpg the photo does not measure"):
+        replace(result, least="strong").save(tmp_path / "out2.jpg")
+    with pytest.raises(InputError, match="exists already"):
+        result.save(tmp_path / "out.png")
+    with pytest.raises(InputError, match="the output must be another file"):
+        result.save(path, force=True)
+    names = {"me.png", "out.png", "out.png.json", "out.jpg", "out.jpg.json"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_printed_it_is_short_and_says_the_verdict(protected: Result) -> None:
+    for text in (str(protected), repr(protected), str(protected.report), repr(protected.report)):
+        assert "Weak: edits by flux-kontext may still show this person" in text
+        assert len(text) < 500
+    demonstration = {**protected.report, "editor": {"demonstration": True}}
+    assert "demonstration editor" in str(Report(demonstration))
+    assert json.loads(json.dumps(protected.report))["steps"] == 20
+
+
+def test_progress_is_one_count_from_loading_to_saving(editor: Any, tmp_path: Path) -> None:
+    seen: list[decontext.Progress] = []
+    path = _save_photo(tmp_path / "me.png")
+    options = {**QUICK, "steps": 2, "step_limit": 6, "epsilon": 2 / 255, "accept_weak": False}
+    with pytest.raises(NotProtectedError):
+        decontext.protect(path, editor, on_progress=seen.append, **options)
+    stages = list(dict.fromkeys(one.stage for one in seen))
+    assert stages == ["loading", "preparing", "optimising", "measuring"]
+    done = [one.done for one in seen]
+    assert done == sorted(done)
+    assert (seen[0].done, seen[0].total) == (0, 3 * 2 + 3)
+    assert all(one.done <= one.total for one in seen)
+    assert seen[-1].done == seen[-1].total == 3 * 6 + 3 * 3  # three rounds of steps and passes
+    assert any("not strong yet, going on; step 3 of 4" in one.message for one in seen)
+
+
+def test_many_photos_with_one_editor_and_a_bad_one_stops_nothing(
+    editor: Any, tmp_path: Path
+) -> None:
+    path = _save_photo(tmp_path / "me.png")
+    photos = [path, tmp_path / "none.png", load_photo(path).pixels]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    outcomes = list(decontext.protect_many(iter(photos), editor, folder=folder, **QUICK))
+    assert [source is photo for (source, _), photo in zip(outcomes, photos, strict=True)] == (
+        [True] * 3
+    )
+    (_, first), (_, second), (_, third) = outcomes
+    assert isinstance(second, InputError) and "there is no file" in str(second)
+    assert isinstance(first, Result) and isinstance(third, Result)
+    assert torch.equal(first.image, third.image)
+    assert {path.name for path in folder.glob("*.png")} == {
+        "me.protected.png",
+        "photo.protected.png",
+    }
+
+
+def test_many_photos_are_refused_at_once_for_a_bad_option_and_stopped_by_the_caller(
+    editor: Any, tmp_path: Path
+) -> None:
+    path = _save_photo(tmp_path / "me.png")
+    with pytest.raises(InputError, match="no setting is named 'stepz'"):
+        decontext.protect_many([path], editor, stepz=3)
+    with pytest.raises(decontext.CancelledError):
+        list(decontext.protect_many([path, path], editor, cancel=lambda: True, **QUICK))
+
+
+def test_too_little_memory_is_an_error_of_decontext(
+    editor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")
+
+    monkeypatch.setattr(sys.modules["decontext.protect"], "prepare", fail)
+    with pytest.raises(decontext.MemoryShortError, match="the memory of this machine"):
+        decontext.protect(_save_photo(tmp_path / "me.png"), editor, **QUICK)

@@ -14,16 +14,23 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from decontext.edit import edit
+    from decontext.edit import Edited, edit
     from decontext.editors import list_editors, load_editor
     from decontext.errors import (
         AttentionError,
+        CancelledError,
         DecontextError,
         EditorError,
         InputError,
+        MemoryShortError,
         NotProtectedError,
     )
+    from decontext.evaluation.entry import Evaluation, evaluate
+    from decontext.keywords import SettingsKeywords
+    from decontext.many import protect_many
     from decontext.photo.images import Photo, load_photo, read_pixels, save_photo
+    from decontext.photo.sources import PhotoSource, to_photo
+    from decontext.progress import Progress
     from decontext.protect import protect, protect_steps
     from decontext.saving import Result
     from decontext.settings import ProtectSettings, parse_epsilon
@@ -34,37 +41,54 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AttentionError",
+    "CancelledError",
     "DecontextError",
+    "Edited",
     "EditorError",
+    "Evaluation",
     "InputError",
+    "MemoryShortError",
     "NotProtectedError",
     "Photo",
+    "PhotoSource",
+    "Progress",
     "ProtectSettings",
     "Result",
+    "SettingsKeywords",
     "Verification",
     "edit",
+    "evaluate",
     "list_editors",
     "load_editor",
     "load_photo",
     "parse_epsilon",
     "protect",
+    "protect_many",
     "protect_steps",
     "read_pixels",
     "save_photo",
+    "to_photo",
     "verify",
 ]
 
 _HOMES = {
-    "edit": ("edit",),
+    "edit": ("Edited", "edit"),
     "editors": ("list_editors", "load_editor"),
     "errors": (
         "AttentionError",
+        "CancelledError",
         "DecontextError",
         "EditorError",
         "InputError",
+        "MemoryShortError",
         "NotProtectedError",
     ),
+    "evaluation.entry": ("Evaluation", "evaluate"),
+    "keywords": ("SettingsKeywords",),
+    "many": ("protect_many",),
     "photo.images": ("Photo", "load_photo", "read_pixels", "save_photo"),
+    "photo.sources": ("PhotoSource", "to_photo"),
+    "progress": ("Progress",),
     "protect": ("protect", "protect_steps"),
     "saving": ("Result",),
     "settings": ("ProtectSettings", "parse_epsilon"),

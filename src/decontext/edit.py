@@ -5,34 +5,74 @@ The second is the bound of what a perfect protection would do.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from decontext.attention import SequenceLayout, measuring, resolve_blocks
 from decontext.attention.cut import Cut
-from decontext.editors import Editor, load_editor
+from decontext.editors import Editor, OnEditStep, load_editor
 from decontext.errors import AttentionError
-from decontext.photo.images import Photo, read_pixels
+from decontext.machine import explained_memory
+from decontext.photo.files import check_targets
+from decontext.photo.images import Photo, check_output, save_photo, to_array
+from decontext.photo.sources import PhotoSource, read_pixels
+
+
+class Edited(Tensor):
+    """An edited picture: a tensor `(1, 3, height, width)` in [0, 1] that can be saved.
+
+    What is computed from it is an ordinary tensor.
+    """
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+    _inputs: tuple[Path, ...] = ()
+
+    @property
+    def image(self) -> Tensor:
+        """The picture as an ordinary tensor."""
+        return self.as_subclass(Tensor)
+
+    def to_pil(self) -> Image.Image:
+        """The picture as a PIL image."""
+        return Image.fromarray(to_array(self.image))
+
+    def save(self, path: str | Path, *, quality: int | None = None, force: bool = False) -> Path:
+        """Write the picture; the format follows the ending of `path`.
+
+        Raises:
+            InputError: it cannot be written, would replace the photo, or exists already.
+        """
+        target = Path(path)
+        photo = Photo(self.image, target, "PNG", "RGB")
+        check_output(photo, target)
+        check_targets([target], inputs=self._inputs, force=force)
+        save_photo(self.image, photo, target, quality=quality)
+        return target
 
 
 def edit(
-    photo: Photo | str | Path | Tensor,
+    photo: PhotoSource,
     instruction: str,
     editor: Editor | str,
     *,
     seed: int = 0,
     steps: int | None = None,
     cut_context: str | None = None,
-) -> Tensor:
-    """Edit a photo by an instruction.
+    on_step: OnEditStep | None = None,
+) -> Edited:
+    """Edit a photo by an instruction. Nothing is written; `Edited.save` does it.
 
+    `photo` is a path, bytes, a binary file, a PIL image, an array or a tensor, see `to_photo`.
     `cut_context` names attention blocks ("all", or as `ProtectSettings.blocks`) in which the
     picture being made cannot see the photo: the reference for what a perfect protection would do.
+    `on_step` is called after each denoising step; what it raises ends the edit.
 
     Returns:
         `(1, 3, height, width)` float32 in [0, 1] at the editor's working size.
@@ -40,14 +80,28 @@ def edit(
     Raises:
         InputError: the photo cannot be read, the instruction is empty, or there are no such blocks.
         EditorError: the editor's weights are missing or damaged.
+        MemoryShortError: there is not enough memory.
     """
     pixels = read_pixels(photo)
     loaded = load_editor(editor) if isinstance(editor, str) else editor
-    if cut_context is not None:
-        return edit_without_context(
-            loaded, pixels, instruction, blocks=cut_context, seed=seed, steps=steps
-        )
-    return loaded.edit(pixels, instruction, seed=seed, steps=steps)
+    options: dict[str, Any] = {"seed": seed, "steps": steps, "on_step": on_step}
+    with explained_memory():
+        if cut_context is None:
+            picture = loaded.edit(pixels, instruction, **options)
+        else:
+            picture = edit_without_context(
+                loaded, pixels, instruction, blocks=cut_context, **options
+            )
+    edited = picture.as_subclass(Edited)
+    edited._inputs = _files_among(photo)
+    return edited
+
+
+def _files_among(photo: PhotoSource) -> tuple[Path, ...]:
+    """The file that a photo came from, so that nothing replaces it."""
+    if isinstance(photo, Photo):
+        return (photo.path,) if photo.from_file else ()
+    return (Path(photo),) if isinstance(photo, str | os.PathLike) else ()
 
 
 def edit_without_context(

@@ -4,7 +4,9 @@
     ├── InputError             2: what the user gave: a file, a number, a name
     ├── EditorError            2: an editor's folder or weights are missing or damaged
     ├── AttentionError         1: attention calls were not seen, or no usable gradient came back
-    └── NotProtectedError      1: the proportion measured on the saved file did not fall
+    ├── NotProtectedError      1: the proportion measured on the saved file did not fall far enough
+    ├── MemoryShortError       1: there is not enough memory for the photo and the editor
+    └── CancelledError         130: stopped, because the caller asked for it
 
 The number is the exit code of the command line. A message says what it is and what it must be, the
 hint says what to do next: `InputError("epsilon is 300; it must be in (0, 255].", "Try 8/255.")`.
@@ -48,3 +50,13 @@ class NotProtectedError(DecontextError):
     """The photo was measured and is not protected; `verification` says what was reached."""
 
     verification: Any = None
+
+
+class MemoryShortError(DecontextError):
+    """There is not enough memory, of the machine or of the GPU."""
+
+
+class CancelledError(DecontextError):
+    """The caller asked to stop; nothing was written."""
+
+    exit_code = 130

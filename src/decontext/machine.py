@@ -8,16 +8,38 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import torch
 
+from decontext.errors import MemoryShortError
+
 CGROUP = Path("/sys/fs/cgroup")
 PROBE_SIDES = {"cpu": 1024, "cuda": 4096}
 PROBE_REPEATS = 3
 GIB = 1024**3
+
+
+@contextmanager
+def explained_memory() -> Iterator[None]:
+    """Turn running out of memory into an error that says what to do."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch says so of the CPU in words only.
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and (
+            "allocate memory" not in str(error)
+        ):
+            raise
+        where = "of the GPU" if isinstance(error, torch.OutOfMemoryError) else "of this machine"
+        raise MemoryShortError(
+            f"the memory {where} is not enough for this photo with this editor.",
+            "Try a smaller photo, another precision, or streamed weights.",
+        ) from error
 
 
 @dataclass(frozen=True)

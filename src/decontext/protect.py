@@ -14,8 +14,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -23,27 +24,22 @@ from torch import Tensor
 from decontext.attention import resolve_blocks
 from decontext.editors import Editor, LoadsForMeasuring, Prepares, load_editor
 from decontext.errors import NotProtectedError
+from decontext.keywords import SettingsKeywords, choose_settings
+from decontext.machine import explained_memory
 from decontext.objectives import CHECK_SEED, build_objective, control_steps, working_sizes
 from decontext.objectives.sensitivity import choose_blocks
 from decontext.pgd import Step, descend
-from decontext.photo.images import Photo, load_photo, psnr, quantise
+from decontext.photo.images import Photo, psnr, quantise
+from decontext.photo.sources import PhotoSource, to_photo
+from decontext.progress import Cancel, Meter, OnMeasure, OnProgress, OnStep
 from decontext.prompts import HELD_OUT, OPTIMISE
 from decontext.publishing.chains import draw_chain, fixed_chains
 from decontext.publishing.transforms import Transform
 from decontext.report import build_report
-from decontext.saving import (
-    AS_IT_IS,
-    Result,
-    check_target,
-    default_output,
-    drafting,
-    saved_as,
-)
+from decontext.saving import AS_IT_IS, Result, check_target, drafting, saved_as
 from decontext.settings import CONTROLS, LEVELS, MAXIMUM_SEED, ProtectSettings
-from decontext.verdict import Verification
-from decontext.verify import OnMeasure, verify
-
-OnStep = Callable[[Step], None]
+from decontext.verdict import Level, Verification
+from decontext.verify import count_passes, verify
 
 
 def protect_steps(
@@ -101,63 +97,84 @@ def protect_steps(
 
 
 def protect(
-    photo: Photo | str | Path,
+    photo: PhotoSource,
     editor: Editor | str,
     *,
     output: str | Path | None = None,
     settings: ProtectSettings | None = None,
+    preset: str | None = None,
     force: bool = False,
     quality: int | None = None,
     accept_weak: bool = False,
     on_step: OnStep | None = None,
     on_measure: OnMeasure | None = None,
-    **overrides: Any,
+    on_progress: OnProgress | None = None,
+    cancel: Cancel | None = None,
+    **keywords: Unpack[SettingsKeywords],
 ) -> Result:
-    """Protect a photo against an editor, save it, measure the saved file, and report.
+    """Protect a photo against an editor, and measure what came out.
 
-    Where the verdict is not strong after `settings.steps` steps, more follow, as many again each
-    time, up to `settings.last_step`.
+    Nothing is written without `output`; `Result.save` does it later. Where the verdict is not
+    strong after `settings.steps` steps, more follow, as many again each time, up to
+    `settings.last_step`. To cancel, let `cancel` say so or raise any exception of your own in a
+    callback: it comes out of here, and nothing is left on disk.
 
     Args:
-        photo: a file, or what `load_photo` returned.
+        photo: a path, bytes, a binary file, a PIL image, an array, a tensor, see `to_photo`.
         editor: an editor, or the name of one.
-        output: where to; by default `NAME.protected.EXT` beside the photo.
-        settings: how; single ones can be given as keywords instead (`epsilon=8 / 255`).
+        output: where to save the photo, and its report beside it.
+        settings: how; single ones can be given as keywords instead (`epsilon="8/255"`).
+        preset: settings by name, as in `ProtectSettings.from_preset`.
         force: overwrite existing files.
         quality: of JPEG, see `images.save_photo`.
         accept_weak: a weak verdict is enough.
         on_step: called after each step.
-        on_measure: called after each measurement of the saved file.
+        on_measure: called after each measured pass.
+        on_progress: called from loading to saving, with one count for all of it.
+        cancel: a `threading.Event`, or a function that says whether to stop.
 
     Raises:
         InputError: the photo, a setting or the output cannot be used; nothing was written.
         EditorError: the editor's weights are missing or damaged.
         AttentionError: the editor's attention was not seen, or gave no gradient.
-        NotProtectedError: the saved file did not measure as protected; it was removed again.
+        MemoryShortError: there is not enough memory.
+        CancelledError: `cancel` said so.
+        NotProtectedError: it did not measure as protected; nothing was written.
     """
     began = time.monotonic()
-    photo = photo if isinstance(photo, Photo) else load_photo(photo)
-    settings = replace(settings or ProtectSettings(), **overrides)
-    target = Path(output) if output is not None else default_output(photo.path)
-    check_target(photo, target, force=force)
-    loaded = load_editor(editor) if isinstance(editor, str) else editor
-    _prepare(loaded, photo, settings)
-    settings = settle(photo, loaded, settings)
-    saving = saved_as(target, quality)
-    with drafting(photo, target, quality=quality, force=force) as draft:
-        for picture, steps in improve(photo, loaded, settings, saving=saving, on_step=on_step):
+    photo, settings = to_photo(photo), choose_settings(settings, preset, **keywords)
+    target = None if output is None else check_target(photo, output, force=force)
+    meter = Meter(
+        steps=settings.steps,
+        passes=count_passes(settings.verify_prompts, settings.verify_noises),
+        on_progress=on_progress,
+        cancel=cancel,
+        on_step=on_step,
+        on_measure=on_measure,
+    )
+    with explained_memory(), drafting(photo, target, quality=quality, force=force) as draft:
+        meter.enter("loading", "loading the editor")
+        loaded = load_editor(editor) if isinstance(editor, str) else editor
+        meter.enter("preparing", "encoding instructions")
+        prepare(loaded, photo, settings)
+        settings = settle(photo, loaded, settings)
+        saving = saved_as(target, quality)
+        least: Level = "weak" if accept_weak else "strong"
+        for picture, steps in improve(photo, loaded, settings, saving, on_step=meter.stepped):
             saved = draft.save(picture)
-            verification = measure(saved, photo, loaded, settings, on_measure=on_measure)
-            if verification.reaches("weak" if accept_weak else "strong"):
+            verification = measure(saved, photo, loaded, settings, on_measure=meter.measured)
+            if verification.reaches(least):
                 break
             failed = _not_protected(verification, steps)
             del picture  # the next steps need a large photo's memory
         else:
             raise failed
+        meter.enter("saving", str(target or "nothing is written"))
         report = build_report(
             original=photo.path,
+            original_sha256="" if photo.from_file else photo.sha256,
             protected=draft.temporary,
-            name=target.name,
+            name=target.name if target else None,
             editor=loaded.info,
             device=str(loaded.device),
             precision=getattr(loaded, "precision", ""),
@@ -169,15 +186,16 @@ def protect(
             notes=photo.notes,
         )
         draft.keep(report)
-    return Result(saved, target, report, verification, settings)
+    again = partial(measure, photo=photo, editor=loaded, settings=settings)
+    return Result(saved, target, report, verification, settings, photo, again, least)
 
 
 def improve(
     photo: Photo,
     editor: Editor,
     settings: ProtectSettings,
-    *,
     saving: Transform = AS_IT_IS,
+    *,
     on_step: OnStep | None = None,
 ) -> Iterator[tuple[Tensor, int]]:
     """Protected pictures and the steps they took: after `settings.steps`, then after twice as many.
@@ -238,7 +256,7 @@ def drain(steps: Generator[Step, None, Tensor], on_step: OnStep | None = None) -
             on_step(step)
 
 
-def _prepare(editor: Editor, photo: Photo, settings: ProtectSettings) -> None:
+def prepare(editor: Editor, photo: Photo, settings: ProtectSettings) -> None:
     """All instructions of the run at once, so that the text encoders are needed once only."""
     if isinstance(editor, Prepares):
         info = editor.info

@@ -182,7 +182,10 @@ class ProtectSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON holds them; `from_dict` gives back equal ones, to the last bit."""
-        return asdict(self) | {"sigma_range": list(self.sigma_range)}
+        values = asdict(self) | {"sigma_range": list(self.sigma_range)}
+        if self.step_limit is None:  # Results are found by these values: older ones stay found.
+            del values["step_limit"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ProtectSettings":

@@ -8,9 +8,8 @@ picture is told as such. `verify_after` measures what is left after what sites d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +19,9 @@ from decontext.attention import resolve_blocks
 from decontext.editors import AttendsLatents, Editor, Prepares, Prompt, load_editor
 from decontext.errors import InputError
 from decontext.objectives import working_sizes
-from decontext.photo.images import Photo, levels, read_pixels
+from decontext.photo.images import levels
+from decontext.photo.sources import PhotoSource, read_pixels
+from decontext.progress import OnMeasure
 from decontext.prompts import HELD_OUT
 from decontext.publishing.controls import find_blur, show_the_same, usual_change, with_noise
 from decontext.publishing.transforms import Transform, parse_transform
@@ -33,13 +34,18 @@ SEED_OFFSET = 1_000_003  # keeps these noises apart from those of an optimisatio
 TRANSFORMS = ("jpeg-85", "jpeg-75", "resize-0.5", "jpeg-75+resize-0.5", "crop-5", "blur-1")
 """What `usual` stands for: what sites do to photos, and a little of what people do."""
 
-OnMeasure = Callable[[int, int], None]
-"""Called with (passes done, passes in all)."""
+VERSIONS = 3
+"""What is measured: the original, the protected photo, and random noise."""
+
+
+def count_passes(prompts: int, noises: int) -> int:
+    """Passes of a measurement with so many instructions of `HELD_OUT` and noises."""
+    return min(prompts, len(HELD_OUT)) * noises * VERSIONS
 
 
 def verify(
-    protected: Photo | str | Path | Tensor,
-    original: Photo | str | Path | Tensor,
+    protected: PhotoSource,
+    original: PhotoSource,
     editor: Editor | str,
     *,
     blocks: str = "all",
@@ -54,9 +60,10 @@ def verify(
 
     With a `transform` the protected photo, the original and the one with random noise are all
     measured after it. With several working sizes (see `ProtectSettings`) the measurements take
-    turns.
+    turns. The photos are paths, bytes, files, PIL images, arrays or tensors, see `to_photo`.
 
     Raises:
+        MemoryShortError: there is not enough memory.
         InputError: a file cannot be read, the pictures differ in size, or there are no such blocks.
         EditorError: the editor's weights are missing or damaged.
         AttentionError: the editor's attention was not seen.
@@ -110,8 +117,8 @@ def verify(
 
 def verify_after(
     transforms: Sequence[str],
-    protected: Photo | str | Path | Tensor,
-    original: Photo | str | Path | Tensor,
+    protected: PhotoSource,
+    original: PhotoSource,
     editor: Editor | str,
     *,
     on_measure: OnMeasure | None = None,

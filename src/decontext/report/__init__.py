@@ -4,6 +4,7 @@ from decontext.report.page import Figure, Pair, Row, Section, build_page
 from decontext.report.record import (
     DISCLAIMER,
     FORMAT,
+    Report,
     build_report,
     is_report_of,
     report_path,
@@ -19,6 +20,7 @@ __all__ = [
     "FORMAT",
     "Figure",
     "Pair",
+    "Report",
     "Row",
     "Section",
     "build_page",

@@ -31,11 +31,26 @@ DISCLAIMER = (
 )
 
 
+class Report(dict[str, Any]):
+    """Everything about a run; printed it says the most important in a line."""
+
+    def __repr__(self) -> str:
+        found, name = self["verification"], self["files"]["protected"]["name"]
+        where = f" of {name}" if name else ""
+        shown = f" {DEMONSTRATION}" if self["editor"]["demonstration"] else ""
+        return (
+            f"<Report{where}: {found['sentence']}{shown} Epsilon {self['epsilon']}, "
+            f"{self['steps']} steps, {len(found['measurements'])} measurements; keys: {', '.join(self)}>"
+        )
+
+    __str__ = __repr__
+
+
 def build_report(
     *,
     original: Path,
-    protected: Path,
-    name: str,
+    protected: Path | None,
+    name: str | None,
     editor: EditorInfo,
     device: str,
     precision: str = "",
@@ -45,13 +60,15 @@ def build_report(
     seconds: float,
     steps: int | None = None,
     notes: Sequence[str] = (),
-) -> dict[str, Any]:
+    original_sha256: str = "",
+) -> Report:
     """Everything about a run as plain values; `settings_from_report` reads the settings back.
 
     `precision` says how the editor's weights were held, `steps` how many were done. `protected` is
-    the file as it lies now, `name` the one it gets.
+    the file as it lies now, `name` the one it gets; None where nothing is written.
+    `original_sha256` is that of the original where it is no file.
     """
-    return {
+    values = {
         "format": FORMAT,
         "statement": f"{DEMONSTRATION} {DISCLAIMER}" if editor.demonstration else DISCLAIMER,
         "editor": {
@@ -72,11 +89,12 @@ def build_report(
         "seconds": seconds,
         "notes": list(notes),
         "files": {
-            "original": {"name": original.name, "sha256": sha256(original)},
-            "protected": {"name": name, "sha256": sha256(protected)},
+            "original": {"name": original.name, "sha256": original_sha256 or sha256(original)},
+            "protected": {"name": name, "sha256": protected and sha256(protected)},
         },
         "versions": {"python": platform.python_version(), **_versions()},
     }
+    return Report(values)
 
 
 def report_path(output: Path) -> Path:

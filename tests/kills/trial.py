@@ -1,0 +1,167 @@
+"""One run that is killed, and the run after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from decontext.photo.files import is_unfinished
+from decontext.photo.portraits import GRACE_HOPPER
+from decontext.report import report_path, sha256
+
+SIGNALS = ("INT", "TERM", "KILL")
+OPTIONS = ("--editor", "kontext-mini", "--epsilon", "16", "--steps", "3", "--robust", "off")
+ALLOWED = 300.0  # seconds that a run may take on a busy machine
+AFTER_FILE = 0.03  # seconds after the first file of a run within which it is killed
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one kill left, and what was wrong with it."""
+
+    number: int
+    signal: str
+    moment: str
+    left: str
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        said = "; ".join(self.problems) or "as it must be"
+        return f"{self.signal} {self.moment}: left {self.left}: {said}"
+
+
+def find_duration(folder: Path) -> float:
+    """Seconds that a run takes when nobody kills it."""
+    began, photo = time.monotonic(), _save_photo(folder / "whole")
+    code, said = _finish(_start(photo))
+    if code != 0:
+        raise RuntimeError(f"a run that nobody killed failed: {said}")
+    return time.monotonic() - began
+
+
+def run_trials(
+    folder: Path, *, count: int, seed: int, duration: float | None = None
+) -> Iterator[Trial]:
+    """Kill so many runs, with each signal in turn; the same seed draws the same moments.
+
+    Every other three come at any moment of the `duration`, the rest while files are written; all
+    of them do where it is None.
+    """
+    draw = random.Random(seed)
+    for number in range(count):
+        photo = _save_photo(folder / f"{seed}-{number}")
+        name = SIGNALS[number % len(SIGNALS)]
+        while_saving = duration is None or (number // len(SIGNALS)) % 2 == 1
+        wait = draw.uniform(0, AFTER_FILE if while_saving else duration or 0)
+        moment = (
+            f"{wait * 1000:.0f} ms after the first file" if while_saving else f"at {wait:.1f} s"
+        )
+        process = _start(photo)
+        if while_saving:
+            _wait_for_file(process, photo)
+        time.sleep(wait)
+        process.send_signal(getattr(signal, f"SIG{name}"))
+        _finish(process)
+        left, problems = _look(photo, cleans_up=name != "KILL")
+        problems += _run_again(photo)
+        yield Trial(number, name, moment, left, tuple(problems))
+
+
+def _save_photo(folder: Path) -> Path:
+    folder.mkdir()
+    with Image.open(GRACE_HOPPER) as image:
+        image.convert("RGB").resize((48, 56)).save(folder / "me.png")
+    return folder / "me.png"
+
+
+def _start(photo: Path) -> subprocess.Popen[str]:
+    command = ["protect", str(photo), "-o", str(_output(photo)), *OPTIONS, "--accept-weak"]
+    # A shell that starts this in the background has told it to ignore Ctrl-C.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from decontext.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def _finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and what was said on stderr; a run that takes too long is ended."""
+    with process:
+        try:
+            _, said = process.communicate(timeout=ALLOWED)
+        finally:
+            process.kill()
+    return process.returncode, said
+
+
+def _output(photo: Path) -> Path:
+    return photo.with_name("out.png")
+
+
+def _wait_for_file(process: subprocess.Popen[str], photo: Path) -> None:
+    """Until the picture or the report is being written; not while it is tried beforehand."""
+    while process.poll() is None:
+        # What is tried beforehand is empty.
+        if any(_size(path) for path in photo.parent.iterdir() if path != photo):
+            return
+        time.sleep(0.001)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _look(photo: Path, *, cleans_up: bool) -> tuple[str, list[str]]:
+    """What lies there now, in words, and what must not."""
+    output, problems = _output(photo), []
+    others = [path for path in photo.parent.iterdir() if path != photo]
+    unfinished = [path for path in others if is_unfinished(path)]
+    if set(others) - set(unfinished) - {output, report_path(output)}:
+        problems.append(f"unknown files: {others}")
+    if unfinished and cleans_up:
+        problems.append("unfinished files after a signal that a program can catch")
+    if output.exists():
+        problems += _check_protected(output)
+    named = {"unfinished": unfinished, "report": report_path(output).exists(),
+             "photo": output.exists()}  # fmt: skip
+    return " + ".join(name for name, there in named.items() if there) or "nothing", problems
+
+
+def _check_protected(output: Path) -> list[str]:
+    """Whether the photo under the output's name is the one that was measured."""
+    if not report_path(output).exists():
+        return ["a photo without its report"]
+    report = json.loads(report_path(output).read_text("utf-8"))
+    if report["files"]["protected"]["sha256"] != sha256(output):
+        return ["another photo than the report's"]
+    return [] if report["verification"]["level"] != "none" else ["a photo that is not protected"]
+
+
+def _run_again(photo: Path) -> list[str]:
+    """The same command: it succeeds, or says that it had finished, and leaves nothing else."""
+    finished = _output(photo).exists()
+    code, said = _finish(_start(photo))
+    names = {path.name for path in photo.parent.iterdir()}
+    problems = _check_protected(_output(photo)) if _output(photo).exists() else ["no photo"]
+    if code != (2 if finished else 0):
+        problems.append(f"run again: exit code {code}: {said}")
+    if names != {"me.png", "out.png", "out.png.json"}:
+        problems.append(f"run again: left {sorted(names)}")
+    return problems
