@@ -15,12 +15,13 @@ result = decontext.protect(
     photo,
     editor,
     output=output,
-    epsilon=12.75 / 255,
-    on_step=lambda step: print(f"{step.index}/{step.steps}: {step.value:.3f}", end="\r"),
+    epsilon="12.75/255",
+    on_progress=lambda p: print(f"{p.done / p.total:4.0%} {p.stage}: {p.message}", end="\033[K\r"),
 )
 print(f"\nsaved {result.path}, up to {result.verification.levels} levels from the original")
 
 verification = decontext.verify(output, photo, editor, seed=1)
+print(verification)
+print(verification.advice)
 print(f"context proportion {verification.original:.3f} -> {verification.protected_mean:.3f}")
 print(f"random noise of the same size: {verification.random:.3f}")
-print("protected" if verification.protected else "not protected")

@@ -6,7 +6,7 @@ The second is the bound of what a perfect protection would do.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,8 @@ class Edited(Tensor):
             InputError: it cannot be written, would replace the photo, or exists already.
         """
         target = Path(path)
-        photo = Photo(self.image, target, "PNG", "RGB")
-        check_output(photo, target)
-        check_targets([target], inputs=self._inputs, force=force)
-        save_photo(self.image, photo, target, quality=quality)
+        check_edit_output(target, quality=quality, inputs=self._inputs, force=force)
+        save_photo(self.image, _plain(self.image, target), target, quality=quality)
         return target
 
 
@@ -95,6 +93,23 @@ def edit(
     edited = picture.as_subclass(Edited)
     edited._inputs = _files_among(photo)
     return edited
+
+
+def check_edit_output(
+    path: Path, *, quality: int | None = None, inputs: Sequence[Path] = (), force: bool = False
+) -> None:
+    """Find out before the work whether an edited picture could be saved there.
+
+    Raises:
+        InputError: it could not, would replace one of the `inputs`, or exists already.
+    """
+    check_output(_plain(torch.zeros(1, 3, 16, 16), path), path, quality=quality)
+    check_targets([path], inputs=inputs, force=force)
+
+
+def _plain(image: Tensor, path: Path) -> Photo:
+    """A picture without anything of a photo's file."""
+    return Photo(image, path, "PNG", "RGB", from_file=False)
 
 
 def _files_among(photo: PhotoSource) -> tuple[Path, ...]:

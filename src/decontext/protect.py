@@ -143,7 +143,9 @@ def protect(
     """
     began = time.monotonic()
     photo, settings = to_photo(photo), choose_settings(settings, preset, **keywords)
-    target = None if output is None else check_target(photo, output, force=force)
+    target = None
+    if output is not None:
+        target = check_target(photo, output, quality=quality, force=force)
     meter = Meter(
         steps=settings.steps,
         passes=count_passes(settings.verify_prompts, settings.verify_noises),

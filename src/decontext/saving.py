@@ -87,7 +87,7 @@ class Result:
             InputError: it cannot be saved there, see `check_target`.
             NotProtectedError: the saved file did not measure as protected; it was removed again.
         """
-        target = check_target(self.original, path, force=force)
+        target = check_target(self.original, path, quality=quality, force=force)
         least: Level = "weak" if accept_weak else self.least
         with drafting(self.original, target, quality=quality, force=force) as draft:
             saved = draft.save(self.image)
@@ -163,7 +163,12 @@ def drafting(
 
 
 def check_target(
-    photo: Photo, output: str | Path, *, inputs: Sequence[Path] = (), force: bool = False
+    photo: Photo,
+    output: str | Path,
+    *,
+    quality: int | None = None,
+    inputs: Sequence[Path] = (),
+    force: bool = False,
 ) -> Path:
     """Find out before the work whether photo and report could be written, and return where to.
 
@@ -174,7 +179,7 @@ def check_target(
         InputError: they could not, or would replace what was given or exists already.
     """
     target = Path(output)
-    check_output(photo, target)
+    check_output(photo, target, quality=quality)
     report = report_path(target)
     given = (*inputs, photo.path) if photo.from_file else inputs
     left_alone = not target.exists() and is_report_of(report, target.name)

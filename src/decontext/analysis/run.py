@@ -20,7 +20,7 @@ from decontext.attention import resolve_blocks
 from decontext.editors import Editor
 from decontext.evaluation.identity import can_recognise, compare_faces
 from decontext.objectives.sensitivity import choose_blocks, prefix_sets, single_sets, weigh_blocks
-from decontext.photo.files import check_absent, make_folder, write_whole
+from decontext.photo.files import check_absent, check_targets, make_folder, write_whole
 from decontext.photo.images import Photo, to_array
 from decontext.protect import drain, protect_steps
 from decontext.report import DEMONSTRATION, build_page
@@ -65,6 +65,7 @@ def analyse(
     for file in (page, numbers):
         check_absent(file, force=force)
     make_folder(output)
+    check_targets((page, numbers), inputs=[photo.path for photo in photos], force=force)
     found = []
     for index, photo in enumerate(photos):
 

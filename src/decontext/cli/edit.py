@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -48,34 +46,30 @@ def edit(
     require_editor(model)
     if not instruction.strip():
         raise InputError("the instruction is empty; it must say what to edit.", "Try 'smile'.")
-    from decontext.photo.files import check_absent
-    from decontext.photo.images import Photo, check_output, load_photo, save_photo
+    from decontext.edit import check_edit_output
+    from decontext.edit import edit as edit_photo
+    from decontext.photo.images import load_photo
 
     source = load_photo(photo)
-    check_output(replace(source, alpha=None), output)
-    check_absent(output, force=show.force)
+    check_edit_output(output, inputs=[photo], force=show.force)
     with terminal.progress("editing") as progress:
         chosen = open_editor(terminal, model, progress)
-        hidden: AbstractContextManager[None] = nullcontext()
-        if cut_context is not None:
-            from decontext.edit import cut_context as cut
-
-            hidden = cut(chosen, source.pixels, blocks=cut_context)
-        with hidden:
-            picture = chosen.edit(
-                source.pixels,
-                instruction,
-                seed=seed or 0,
-                steps=steps,
-                on_step=lambda done, total: progress.show(done, total, f"step {done} of {total}"),
-            )
-    edited = Photo(pixels=picture, path=output, format="PNG", mode="RGB")
-    save_photo(picture, edited, output)
-    terminal.say(f"{output}: {edited.size[0]} x {edited.size[1]} pixels, by {chosen.info.name}")
+        edited = edit_photo(
+            source,
+            instruction,
+            chosen,
+            seed=seed or 0,
+            steps=steps,
+            cut_context=cut_context,
+            on_step=lambda done, total: progress.show(done, total, f"step {done} of {total}"),
+        )
+    edited.save(output, force=show.force)
+    width, height = edited.shape[-1], edited.shape[-2]
+    terminal.say(f"{output}: {width} x {height} pixels, by {chosen.info.name}")
     terminal.show_json(
         {
             "output": str(output),
-            "size": list(edited.size),
+            "size": [width, height],
             "instruction": instruction,
             "editor": chosen.info.name,
             "seed": seed or 0,

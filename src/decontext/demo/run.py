@@ -16,7 +16,7 @@ from decontext.demo.results import Demonstration, Edit, Exhibit
 from decontext.editors import Editor
 from decontext.evaluation.identity import FaceRecogniser, can_recognise, compare_faces
 from decontext.pgd import Step
-from decontext.photo.files import check_absent, make_folder, write_whole
+from decontext.photo.files import check_absent, check_targets, make_folder, write_whole
 from decontext.photo.images import load_photo, to_array
 from decontext.photo.portraits import PORTRAITS
 from decontext.protect import protect
@@ -60,6 +60,7 @@ def run_demo(
     page = folder / "index.html"
     check_absent(page, force=force)
     make_folder(folder)
+    check_targets([page], inputs=portraits, force=force)
     recogniser = _recogniser_if_installed()
     exhibits = tuple(
         _make_exhibit(

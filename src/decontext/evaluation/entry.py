@@ -10,14 +10,14 @@ from typing import Unpack
 from decontext.editors import Editor, load_editor
 from decontext.errors import InputError
 from decontext.evaluation.figures import Figures
-from decontext.evaluation.page import write_page
+from decontext.evaluation.page import PAGE, write_page
 from decontext.evaluation.photo_run import OnProgress
 from decontext.evaluation.plan import TRANSFORMS, Plan, build_protections, find_photos
 from decontext.evaluation.run import evaluate as run_plan
 from decontext.evaluation.spreadsheet import write_spreadsheets
 from decontext.evaluation.tables import short_table
 from decontext.keywords import SettingsKeywords, choose_settings
-from decontext.photo.files import make_folder
+from decontext.photo.files import check_targets, make_folder
 from decontext.photo.images import save_photo
 from decontext.photo.sources import PhotoSource, to_photo
 from decontext.prompts import HELD_OUT
@@ -104,6 +104,8 @@ def evaluate(
         rendered=rendered,
     )
     files = _find_files(photos, target)
+    make_folder(target)
+    check_targets([target / PAGE], inputs=files, force=True)
     loaded = load_editor(editor) if isinstance(editor, str) else editor
     rows = run_plan(files, target, loaded, plan, force=force, on_progress=on_progress)
     page = write_page(rows, target, files)

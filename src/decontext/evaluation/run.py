@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from decontext.editors import Editor
+from decontext.errors import InputError
 from decontext.evaluation.likeness import load_image_encoder
 from decontext.evaluation.lock import hold_lock
 from decontext.evaluation.photo_run import (
@@ -67,6 +68,13 @@ def evaluate(
     """
     make_folder(folder)
     make_folder(folder / PICTURES)
+    pictures = (folder / PICTURES).resolve()
+    for path in photos:
+        if path.resolve().is_relative_to(pictures):
+            raise InputError(
+                f"{path} lies among the pictures of this evaluation, which it could replace.",
+                "Choose another folder for the report.",
+            )
     tools = instruments or load_instruments(plan)
     heading = {
         "editor": editor.info.name,

@@ -40,7 +40,8 @@ class Report(dict[str, Any]):
         shown = f" {DEMONSTRATION}" if self["editor"]["demonstration"] else ""
         return (
             f"<Report{where}: {found['sentence']}{shown} Epsilon {self['epsilon']}, "
-            f"{self['steps']} steps, {len(found['measurements'])} measurements; keys: {', '.join(self)}>"
+            f"{self['steps']} steps, {len(found['measurements'])} measurements; "
+            f"keys: {', '.join(self)}>"
         )
 
     __str__ = __repr__
