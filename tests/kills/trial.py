@@ -17,10 +17,15 @@ from PIL import Image
 
 from decontext.photo.files import is_unfinished
 from decontext.photo.portraits import GRACE_HOPPER
-from decontext.report import report_path, sha256
+from decontext.report import FORMAT, report_path, sha256
+from decontext.settings import ProtectSettings
 
 SIGNALS = ("INT", "TERM", "KILL")
-OPTIONS = ("--editor", "kontext-mini", "--epsilon", "16", "--steps", "3", "--robust", "off")
+SETTINGS = ProtectSettings(
+    epsilon=32 / 255, steps=2, robust="off", verify_prompts=1, verify_noises=1
+)
+"""A run of a second or two, after everything was imported."""
+
 ALLOWED = 300.0  # seconds that a run may take on a busy machine
 AFTER_FILE = 0.03  # seconds after the first file of a run within which it is killed
 
@@ -85,7 +90,10 @@ def _save_photo(folder: Path) -> Path:
 
 
 def _start(photo: Path) -> subprocess.Popen[str]:
-    command = ["protect", str(photo), "-o", str(_output(photo)), *OPTIONS, "--accept-weak"]
+    config = photo.parent.with_suffix(".json")
+    config.write_text(json.dumps({"format": FORMAT, "settings": SETTINGS.to_dict()}))
+    command = ["protect", str(photo), "-o", str(_output(photo)), "--config", str(config)]
+    command += ["--editor", "kontext-mini", "--accept-weak"]
     # A shell that starts this in the background has told it to ignore Ctrl-C.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += "from decontext.cli import main; main()"
