@@ -133,9 +133,15 @@ def test_a_record_of_options_comes_back_as_a_record() -> None:
     seen = []
 
     def command(word: Annotated[str, typer.Argument()], *, shared: Shared) -> int:
+        """First.
+
+        Second, which has
+        two lines.
+        """
         seen.append((word, shared))
         return 7
 
+    assert expand(command).__doc__ == "First.\n\nSecond, which has two lines."
     small = typer.Typer()
     small.command()(expand(command))
     assert small(["hello", "--name", "you", "--loud"], standalone_mode=False) == 7

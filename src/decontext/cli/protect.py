@@ -39,6 +39,9 @@ def protect(
         Path | None,
         output_option("Where to save.", metavar="FILE", default="NAME.protected.EXT beside PHOTO"),
     ] = None,
+    model: EditorOptions,
+    method: MethodOptions,
+    show: SaveOptions,
     step_limit: Annotated[
         int | None,
         option(
@@ -60,9 +63,6 @@ def protect(
         bool, flag("--strip-metadata", "Save without EXIF and XMP data.", panel=OUTPUT)
     ] = False,
     details: DetailsOption = False,
-    model: EditorOptions,
-    method: MethodOptions,
-    show: SaveOptions,
 ) -> None:
     """Protect a photo against an editor, and measure the saved file.
 
