@@ -16,6 +16,7 @@ from typing import Any
 from decontext.evaluation import charts
 from decontext.evaluation.plan import CUT, NONE, ORIGINAL
 from decontext.evaluation.results import Row, merge_rows, read_rows
+from decontext.evaluation.sentences import warn_of_few
 from decontext.evaluation.summary import Summary
 from decontext.evaluation.tables import (
     ABSENT,
@@ -30,7 +31,6 @@ from decontext.evaluation.tables import (
     signed,
     to_dict,
     transform_table,
-    warn_of_few,
 )
 from study.parts import INSTRUCTIONS, LEVELS, Part
 

@@ -292,11 +292,16 @@ def test_command_evaluates_a_folder_and_says_what_it_found(
     assert values["page"] == str(output / "index.html")
     assert (output / "index.html").exists()
     assert values["photos"][1]["status"] == "unreadable"
+    assert values["found"][0].startswith("The same person is in 0 of 1 edits of the original")
+    assert values["found"][-1].startswith("one photo: a direction, no more.")
+    assert [line.split(":")[0] for line in values["failed"]] == ["d-broken.JPG"]
+    assert values["demonstration"] is False
     after = values["versions"]["uniform 16/255"]["after"]
     assert set(after) == {"none", "redraw"}
     assert set(values["versions"]["attention cut: the bound"]["after"]) == {"none"}
     assert run([*map(str, arguments)]) == 1  # nothing is left to do; the result is shown again
     said = capsys.readouterr().out
+    assert said.startswith("The same person is in 0 of 1 edits")
     assert "d-broken.JPG: unreadable" in said
     assert "uniform 16/255" in said and "same: dlib" in said
     assert max(map(len, said.split("page:")[0].split("version")[1].splitlines())) <= 100

@@ -139,18 +139,19 @@ def evaluate(
 def _show(
     terminal: Terminal, rows: Sequence[Mapping[str, Any]], page: Path, spreadsheets: Sequence[Path]
 ) -> bool:
-    """What there is to say of each photo, who edits show, and where it lies; whether one failed."""
+    """What was found, what there is to say of each photo, where it lies; whether one failed."""
     from decontext.evaluation.figures import Figures
-    from decontext.evaluation.tables import photo_table, short_table, to_dict, warn_of_few
+    from decontext.evaluation.sentences import tell_findings
+    from decontext.evaluation.tables import photo_table, short_table, to_dict
 
     figures = Figures([dict(row) for row in rows])
+    for sentence in tell_findings(figures):
+        terminal.say(sentence, style="bold")
     for name, _, status, notes in photo_table(figures)[1:]:
         if notes:
             terminal.say(f"{name}: {status}; {notes}")
     head, *body = short_table(figures)
     terminal.show_table(head, body)
-    if warn_of_few(figures):
-        terminal.say(warn_of_few(figures), style="yellow")
     terminal.say(f"page: {page}", style="bold")
     terminal.say(f"for spreadsheets: {', '.join(map(str, spreadsheets))}")
     files = {"page": str(page), "spreadsheets": list(map(str, spreadsheets))}

@@ -10,6 +10,7 @@ from decontext.evaluation.figures import Figures
 from decontext.evaluation.page_pictures import picture_sections
 from decontext.evaluation.plan import CUT, NONE, ORIGINAL
 from decontext.evaluation.results import Row as ResultRow
+from decontext.evaluation.sentences import tell_findings
 from decontext.evaluation.tables import (
     drop_empty,
     fidelity_table,
@@ -19,7 +20,6 @@ from decontext.evaluation.tables import (
     photo_table,
     prompt_table,
     transform_table,
-    warn_of_few,
 )
 from decontext.photo.files import write_whole
 from decontext.report import Row, Section, build_page
@@ -28,8 +28,6 @@ from decontext.report.plot import to_plot
 PAGE = "index.html"
 SHOWN_PHOTOS = 8
 """Photos whose pictures are on the page, so that it can be opened; all lie beside it."""
-
-_NAMED = 3
 
 
 def write_page(rows: list[ResultRow], folder: Path, photos: tuple[Path, ...]) -> Path:
@@ -47,37 +45,10 @@ def write_page(rows: list[ResultRow], folder: Path, photos: tuple[Path, ...]) ->
         *_number_sections(figures),
     ]
     title = f"What edits by {figures.heading['editor']} show"
-    content = build_page(title, figures.statement, sections, lead=lead(figures))
+    content = build_page(title, figures.statement, sections, lead=tell_findings(figures))
     path = folder / PAGE
     write_whole(content.encode(), path)
     return path
-
-
-def lead(figures: Figures) -> list[str]:
-    """What was found, in a sentence or three; said first by the page."""
-    if not figures.edits(ORIGINAL):
-        return ["No photo could be edited: see below why."]
-    protected = [key for key in figures.labels if key not in (ORIGINAL, CUT)]
-    said = f"The same person is in {_count_same(figures, ORIGINAL)} edits of the original photos"
-    for key in protected[:_NAMED]:
-        if figures.edits(key):
-            said += f", in {_count_same(figures, key)} after {figures.labels[key]}"
-    sentences = [f"{said}."]
-    if len(protected) > _NAMED:
-        sentences.append(f"{len(protected) - _NAMED} more ways to protect are below.")
-    if (figures.identity(ORIGINAL).share or 0) < 0.5:
-        sentences.append(
-            "Here even edits of the originals seldom show the person: where they do not, no "
-            "protection gets credit for it."
-        )
-    few = warn_of_few(figures)
-    return [*sentences, few] if few else sentences
-
-
-def _count_same(figures: Figures, version: str) -> str:
-    """In how many edits of a version the person is, without a transform: "3 of 4"."""
-    edits = len(figures.edits(version))
-    return f"{round((figures.identity(version).share or 0) * edits)} of {edits}"
 
 
 def _failure_section(figures: Figures) -> Iterator[Section]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from decontext.evaluation.figures import Figures
 from decontext.evaluation.plan import CUT, ORIGINAL
-from decontext.evaluation.results import content_of
+from decontext.evaluation.sentences import tell_findings
 from decontext.evaluation.summary import FEW, Summary
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "signed",
     "to_dict",
     "transform_table",
-    "warn_of_few",
     "with_interval",
 ]
 
@@ -154,6 +153,7 @@ def photo_table(figures: Figures) -> Table:
 def to_dict(figures: Figures) -> dict[str, Any]:
     """All summaries as plain values, by version and transform."""
     return {
+        "found": tell_findings(figures),
         "statement": figures.statement,
         "demonstration": figures.demonstration,
         "failed": list(figures.failed()),
@@ -229,12 +229,3 @@ def with_interval(found: Summary) -> str:
         return number(found.mean)
     few = " only" if found.groups < FEW else ""
     return f"{number(found.mean)} [{number(found.low)}, {number(found.high)}] n={found.groups}{few}"
-
-
-def warn_of_few(figures: Figures) -> str:
-    """A sentence for whoever reads intervals of a few photos; empty where there are enough."""
-    count = len(set(map(content_of, figures.edits(ORIGINAL))))
-    if count >= FEW:
-        return ""
-    photos = "one photo" if count == 1 else f"{count} photos"
-    return f"{photos}: a direction, no more. An interval of so few looks surer than it is."
