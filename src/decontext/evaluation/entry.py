@@ -14,6 +14,7 @@ from decontext.evaluation.page import PAGE, write_page
 from decontext.evaluation.photo_run import OnProgress
 from decontext.evaluation.plan import TRANSFORMS, Plan, build_protections, find_photos
 from decontext.evaluation.run import evaluate as run_plan
+from decontext.evaluation.sentences import tell_findings
 from decontext.evaluation.spreadsheet import write_spreadsheets
 from decontext.evaluation.tables import short_table
 from decontext.keywords import SettingsKeywords, choose_settings
@@ -40,8 +41,9 @@ class Evaluation:
     figures: Figures
 
     def __str__(self) -> str:
+        found = [*tell_findings(self.figures), self.figures.statement]
         lines = ["  ".join(row) for row in short_table(self.figures)]
-        return "\n".join([*lines, f"page: {self.page}"])
+        return "\n".join([*found, *lines, f"page: {self.page}"])
 
     __repr__ = __str__
 
