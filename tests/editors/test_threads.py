@@ -96,6 +96,7 @@ def test_edits_and_protections_in_threads_are_those_of_a_serial_run(load: Load) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 def test_two_hundred_verifications_in_threads_are_those_of_a_serial_run() -> None:
     alone, shared = load_editor("kontext-mini"), load_editor("kontext-mini")
     expected = [check(alone, number) for number in range(200)]

@@ -21,6 +21,9 @@ STOPPED = "stopped; no unfinished file was left."
 def main() -> None:
     """Entry point of the command `decontext`."""
     try:
+        # Before torch is imported. Threads that wait for others then leave the processor to whoever
+        # has work: beside a busy process spinning took several times as long (benchmarks/waiting).
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop: as by Ctrl-C
         _prepare_streams()
         if not sys.warnoptions:
