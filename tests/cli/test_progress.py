@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 from rich.console import Console
 
 from decontext import cli
 from decontext.cli.options import RunOptions
 from decontext.cli.progress import PREPARING, Progress, drawing_bar, printing_lines
-from decontext.cli.protect import _follow
+from decontext.cli.protect import _teller
 from decontext.cli.terminal import Terminal
-from decontext.settings import ProtectSettings
+from decontext.pgd import Step
+from decontext.progress import Meter
 
 
 class Clock:
@@ -71,22 +73,20 @@ def test_protecting_and_measuring_are_one_total_that_grows_with_the_steps(
     progress: Progress,
 ) -> None:
     progress.prepare("loading")
-    settings = ProtectSettings(steps=10, verify_prompts=2, verify_noises=1)
-    on_step, on_measure = _follow(progress, settings)
+    meter = Meter(steps=10, passes=6, on_progress=_teller(progress))
     parts = []
 
     def run(first: int, last: int) -> None:
         for index in range(first, last + 1):
-            on_step(Any_step(index, last))
+            meter.stepped(_step(index, last))
             parts.append(progress.part)
         for done in range(1, 7):
-            on_measure(done, 6)
+            meter.measured(done, 6)
             parts.append(progress.part)
 
     run(1, 10)
     assert parts == sorted(parts)
-    assert progress.part == 1
-    assert progress.note == "measurement 6 of 6 of the saved file"
+    assert (progress.part, progress.note) == (1, "measuring, pass 6 of 6")
     parts.clear()
     run(11, 20)  # the verdict was not strong
     assert 0.5 < parts[0] < 0.65
@@ -94,14 +94,9 @@ def test_protecting_and_measuring_are_one_total_that_grows_with_the_steps(
     assert progress.part == 1
 
 
-class Any_step:  # noqa: N801
-    """What `_follow` reads of a step."""
-
-    start_value = 0.4
-    value = 0.3
-
-    def __init__(self, index: int, steps: int) -> None:
-        self.index, self.steps = index, steps
+def _step(index: int, steps: int) -> Step:
+    picture = torch.zeros(1, 3, 1, 1)
+    return Step(index, steps, 0.3, 0.4, 0.3, 0.01, 1.0, picture, picture, picture)
 
 
 def test_a_log_gets_lines_though_nothing_moves(progress: Progress, clock: Clock) -> None:

@@ -24,12 +24,10 @@ from decontext.cli.terminal import Terminal
 from decontext.cli.verdicts import DetailsOption, show_protection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from decontext.cli.progress import Progress
-    from decontext.pgd import Step
     from decontext.photo.images import Metadata
-    from decontext.settings import ProtectSettings
+    from decontext.progress import OnProgress
+    from decontext.progress import Progress as RunProgress
 
 
 def protect(
@@ -91,7 +89,6 @@ def protect(
         expected = estimate_run(source, chosen, settings)
         if expected is not None:
             terminal.note(expected.describe(str(chosen.device)))
-        on_step, on_measure = _follow(progress, settings)
         result = protect_photo(
             source,
             chosen,
@@ -99,39 +96,16 @@ def protect(
             settings=settings,
             force=show.force,
             accept_weak=accept_weak,
-            on_step=on_step,
-            on_measure=on_measure,
+            on_progress=_teller(progress),
         )
     show_protection(terminal, result, details=details)
 
 
-def _follow(
-    progress: Progress, settings: ProtectSettings
-) -> tuple[Callable[[Step], None], Callable[[int, int], None]]:
-    """What to call after a step and after a measurement, so that their total is one of passes.
+def _teller(progress: Progress) -> OnProgress:
+    """What shows how far a run is; its count of passes is the total of the bar."""
 
-    Where a verdict asks for more steps, the total grows by them and by their measurement.
-    """
-    sizes = len(settings.working_sides)
-    # Forth and back is three passes; each tenth step is checked on four fixed cases.
-    of_a_step = (3 * settings.samples_per_step + 0.4) * sizes
-    of_measuring = 3 * settings.verify_prompts * settings.verify_noises
-    steps, measured = settings.steps, 0
+    def tell(run: RunProgress) -> None:
+        note = run.message if run.stage == "optimising" else f"{run.stage}, {run.message}"
+        progress.show(run.done, run.total, note)
 
-    def show(passes: float, note: str) -> None:
-        total = steps * of_a_step + (measured + 1) * of_measuring
-        progress.show(passes + measured * of_measuring, total, note)
-
-    def on_step(step: Step) -> None:
-        nonlocal steps
-        steps = step.steps
-        values = f"from {step.start_value:.3f} to {step.value:.3f}"
-        more = "" if step.index <= settings.steps else "not strong yet, going on: "
-        show(step.index * of_a_step, f"{more}step {step.index} of {steps}, {values}")
-
-    def on_measure(done: int, total: int) -> None:
-        nonlocal measured
-        show(steps * of_a_step + done, f"measurement {done} of {total} of the saved file")
-        measured += done == total
-
-    return on_step, on_measure
+    return tell
