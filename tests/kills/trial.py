@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from PIL import Image
@@ -47,8 +49,8 @@ class Trial:
 
 def find_duration(folder: Path) -> float:
     """Seconds that a run takes when nobody kills it."""
-    began, photo = time.monotonic(), _save_photo(folder / "whole")
-    code, said = _finish(_start(photo))
+    began, photo = time.monotonic(), _save_photo(folder)
+    code, said = _start(photo).finish()
     if code != 0:
         raise RuntimeError(f"a run that nobody killed failed: {said}")
     return time.monotonic() - began
@@ -71,12 +73,12 @@ def run_trials(
         moment = (
             f"{wait * 1000:.0f} ms after the first file" if while_saving else f"at {wait:.1f} s"
         )
-        process = _start(photo)
+        run = _start(photo)
         if while_saving:
-            _wait_for_file(process, photo)
+            _wait_for_file(run, photo)
         time.sleep(wait)
-        process.send_signal(getattr(signal, f"SIG{name}"))
-        _finish(process)
+        run.send(name)
+        run.finish()
         left, problems = _look(photo, cleans_up=name != "KILL")
         problems += _run_again(photo)
         yield Trial(number, name, moment, left, tuple(problems))
@@ -89,40 +91,61 @@ def _save_photo(folder: Path) -> Path:
     return folder / "me.png"
 
 
-def _start(photo: Path) -> subprocess.Popen[str]:
-    config = photo.parent.with_suffix(".json")
+@dataclass(frozen=True)
+class Run:
+    """A process of `decontext protect`, and the file that holds what it says."""
+
+    process: ForkServerProcess
+    said: Path
+
+    def send(self, name: str) -> None:
+        """Send a signal, unless it is over."""
+        if self.process.is_alive() and self.process.pid:
+            os.kill(self.process.pid, getattr(signal, f"SIG{name}"))
+
+    def finish(self) -> tuple[int | None, str]:
+        """Exit code and what was said; a run that takes too long is ended."""
+        self.process.join(ALLOWED)
+        self.process.kill()
+        self.process.join()
+        return self.process.exitcode, self.said.read_text("utf-8")
+
+
+def _start(photo: Path) -> Run:
+    """Forked from a server that has imported everything: while importing nothing is written."""
+    config, said = photo.parent.with_suffix(".json"), photo.parent.with_suffix(".log")
     config.write_text(json.dumps({"format": FORMAT, "settings": SETTINGS.to_dict()}))
     command = ["protect", str(photo), "-o", str(_output(photo)), "--config", str(config)]
     command += ["--editor", "kontext-mini", "--accept-weak"]
+    said.touch()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.kills.preload"])
+    process = context.Process(target=_run, args=(command, str(said)))
+    process.start()
+    return Run(process, said)
+
+
+def _run(command: list[str], said: str) -> None:
+    """In the process: the command line, as its own program would run it."""
     # A shell that starts this in the background has told it to ignore Ctrl-C.
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    code += "from decontext.cli import main; main()"
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", code, *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    warnings.simplefilter("ignore")
+    with open(said, "w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        sys.argv = ["decontext", *command]
+        from decontext.cli import main
 
-
-def _finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Exit code and what was said on stderr; a run that takes too long is ended."""
-    with process:
-        try:
-            _, said = process.communicate(timeout=ALLOWED)
-        finally:
-            process.kill()
-    return process.returncode, said
+        main()
 
 
 def _output(photo: Path) -> Path:
     return photo.with_name("out.png")
 
 
-def _wait_for_file(process: subprocess.Popen[str], photo: Path) -> None:
+def _wait_for_file(run: Run, photo: Path) -> None:
     """Until the picture or the report is being written; not while it is tried beforehand."""
-    while process.poll() is None:
+    while run.process.is_alive():
         # What is tried beforehand is empty.
         if any(_size(path) for path in photo.parent.iterdir() if path != photo):
             return
@@ -165,7 +188,7 @@ def _check_protected(output: Path) -> list[str]:
 def _run_again(photo: Path) -> list[str]:
     """The same command: it succeeds, or says that it had finished, and leaves nothing else."""
     finished = _output(photo).exists()
-    code, said = _finish(_start(photo))
+    code, said = _start(photo).finish()
     names = {path.name for path in photo.parent.iterdir()}
     problems = _check_protected(_output(photo)) if _output(photo).exists() else ["no photo"]
     if code != (2 if finished else 0):
