@@ -11,16 +11,18 @@ from decontext.attention import resolve_blocks
 from decontext.editors.weights.plan import (
     ENCODER_BYTES_PER_PIXEL,
     ENCODER_FLOP_PER_PIXEL,
+    ENCODER_KEPT_PER_PIXEL,
     SAVED_PER_TOKEN,
     WEIGHT_BYTES,
     Demand,
     Dimensions,
+    activation_bytes,
     choose_plan,
     pass_flop,
     step_flop,
     weight_bytes,
 )
-from decontext.editors.weights.transformer import build_flux
+from decontext.editors.weights.transformer import build_flux, count_published
 from decontext.errors import EditorError
 
 FLUX = Dimensions.from_config({"guidance_embeds": True})
@@ -160,6 +162,22 @@ def test_auto_takes_what_fits_on_a_card(free: int, precision: str, streamed: boo
 def test_checkpointing_is_left_out_where_there_is_room() -> None:
     plan = choose_plan(FLUX, demand(side=512), precision="auto", stream=False, free=80 * GIB)
     assert not plan.checkpointing and plan.precision == "bfloat16"
+
+
+def test_what_the_autoencoder_keeps_is_there_beside_what_the_blocks_keep() -> None:
+    for side in (512, 1024):
+        for blocks in ("double:0", "single:0-25"):
+            wanted = demand(blocks, side)
+            kept = activation_bytes(FLUX, wanted, "bfloat16", checkpointing=False)
+            tokens = 2 * SAVED_PER_TOKEN * FLUX.width * wanted.tokens() * wanted.blocks
+            assert kept == tokens + ENCODER_KEPT_PER_PIXEL[2] * side**2
+
+
+def test_gated_blocks_keep_more() -> None:
+    size = {"num_layers": 8, "num_single_layers": 48}
+    gated = count_published("Flux2Transformer2DModel", size)
+    assert gated.gated and not count_published("FluxTransformer2DModel", size).gated
+    assert gated.parameters() == 32_223_281_152  # of FLUX.2 dev
 
 
 def test_nothing_that_fits_is_an_error_that_says_what_would() -> None:

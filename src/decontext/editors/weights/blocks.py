@@ -204,6 +204,7 @@ def count_dimensions(transformer: Any) -> Dimensions:
         head_parameters=sum(_count(transformer.get_submodule(n)) for n in HEAD),
         token_products=sum(matrices) // (2 if double else 1),
         largest_matrix=max(w.numel() for block in kinds for w in block.parameters()),
+        gated=any("swiglu" in type(m).__name__.lower() for m in kinds[0].modules()),
     )
 
 

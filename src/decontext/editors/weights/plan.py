@@ -24,8 +24,14 @@ ALIASES = {"bf16": "bfloat16", "fp32": "float32"}
 SAVED_PER_TOKEN = 17
 """Numbers as wide as the model that a block keeps for each token, the probe's included."""
 
+SAVED_PER_GATED_TOKEN = 21
+"""The same for blocks with a gated feed-forward, as FLUX.2's are: three numbers for its two."""
+
 ENCODER_BYTES_PER_PIXEL = {2: 3_700, 4: 7_400}
 """What the autoencoder keeps while the gradient passes, by bytes a number, block by block."""
+
+ENCODER_KEPT_PER_PIXEL = {2: 6_900, 4: 13_800}
+"""The same where nothing is computed twice; it stays while the transformer keeps its own."""
 
 ENCODER_FLOP_PER_PIXEL = 4.4e6
 ENCODER_WIDTH = 128
@@ -51,6 +57,7 @@ class Dimensions:
         head_parameters: what comes after them; only a whole pass needs it.
         token_products: of a block, those that each token is multiplied with.
         largest_matrix: of a block.
+        gated: whether the feed-forward of a block has a gate.
     """
 
     double: int
@@ -62,6 +69,7 @@ class Dimensions:
     head_parameters: int
     token_products: int
     largest_matrix: int
+    gated: bool = False
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Dimensions:
@@ -190,14 +198,19 @@ def activation_bytes(
 ) -> int:
     """Bytes that a step takes beside the weights, its backward pass included.
 
-    The transformer and the autoencoder have their peaks one after the other.
+    With checkpointing the transformer and the autoencoder have their peaks one after the other;
+    otherwise what the autoencoder keeps is there until the gradient comes back to it.
     """
     number = number_bytes(precision, gpu=demand.gpu)
-    per_block = SAVED_PER_TOKEN * dimensions.width * number * demand.tokens()
-    inputs = dimensions.width * number * demand.tokens() * demand.blocks
-    blocks = inputs + 2 * per_block if checkpointing else per_block * (demand.blocks + 1)
+    saved = SAVED_PER_GATED_TOKEN if dimensions.gated else SAVED_PER_TOKEN
+    per_block = saved * dimensions.width * number * demand.tokens()
     share = demand.encoder_width / ENCODER_WIDTH
-    return round(max(blocks, share * ENCODER_BYTES_PER_PIXEL[number] * demand.pixels))
+    if not checkpointing:
+        kept = share * ENCODER_KEPT_PER_PIXEL[number] * demand.pixels
+        return round(per_block * demand.blocks + kept)
+    inputs = dimensions.width * number * demand.tokens() * demand.blocks
+    encoder = share * ENCODER_BYTES_PER_PIXEL[number] * demand.pixels
+    return round(max(inputs + 2 * per_block, encoder))
 
 
 def choose_plan(
