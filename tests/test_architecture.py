@@ -40,6 +40,7 @@ WAY_OF_THE_DATA = (
     "saving",
     "protect",
     "many",
+    "folders",
     "evaluation",
     "analysis",
     "demo",

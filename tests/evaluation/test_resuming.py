@@ -20,12 +20,12 @@ import decontext
 from decontext.errors import AttentionError, InputError
 from decontext.evaluation import photo_run
 from decontext.evaluation.figures import Figures
-from decontext.evaluation.lock import hold_lock
 from decontext.evaluation.page import write_page
 from decontext.evaluation.plan import NONE, ORIGINAL, Plan, build_protections, find_photos
 from decontext.evaluation.results import Row, merge_rows, read_rows
 from decontext.evaluation.run import Instruments, evaluate, load_instruments
 from decontext.evaluation.spreadsheet import write_spreadsheets
+from decontext.photo.lock import hold_lock
 from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
 from decontext.settings import ProtectSettings
 
@@ -219,7 +219,7 @@ def test_second_evaluation_of_a_folder_is_refused(run: Any, tmp_path: Path) -> N
     (tmp_path / "out").mkdir()
     with (
         hold_lock(tmp_path / "out" / "results.jsonl"),
-        pytest.raises(InputError, match=f"process {os.getpid()} is evaluating into .*already"),
+        pytest.raises(InputError, match=f"process {os.getpid()} is writing into .*already"),
     ):
         run()
     run()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from decontext.cli.declare import BASICS, MACHINE, METHOD, OUTPUT, PANELS, expand, flag, option
 from decontext.editors import editor_names
@@ -16,6 +16,9 @@ from decontext.settings import (
     ProtectSettings,
     RobustLevel,
 )
+
+if TYPE_CHECKING:
+    from decontext.photo.images import Metadata
 
 __all__ = [
     "BASICS",
@@ -29,6 +32,7 @@ __all__ = [
     "EpsilonOption",
     "MeasureOptions",
     "MethodOptions",
+    "ProtectOptions",
     "RunOptions",
     "SaveOptions",
     "SeedOption",
@@ -281,6 +285,37 @@ class MethodOptions(MeasureOptions, BudgetOptions):
             panel=METHOD,
         ),
     ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtectOptions(MethodOptions):
+    """The same, which verdict is enough, and what is saved with the picture."""
+
+    step_limit: Annotated[
+        int | None,
+        option(
+            "--step-limit",
+            "Up to how many steps it goes on while the verdict is not strong.",
+            panel=METHOD,
+            metavar="N",
+            default="4 times --steps",
+        ),
+    ] = None
+    accept_weak: Annotated[
+        bool, flag("--accept-weak", "Save a photo whose verdict is weak, too.", panel=BASICS)
+    ] = False
+    strip_location: Annotated[
+        bool,
+        flag("--strip-location", "Save without the place where it was taken.", panel=OUTPUT),
+    ] = False
+    strip_metadata: Annotated[
+        bool, flag("--strip-metadata", "Save without EXIF and XMP data.", panel=OUTPUT)
+    ] = False
+
+    @property
+    def metadata(self) -> Metadata:
+        """What of the photo's metadata is saved."""
+        return "none" if self.strip_metadata else "no-location" if self.strip_location else "keep"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,16 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from decontext.cli.options import ShowOptions
 from decontext.cli.progress import Progress, drawing_bar, printing_lines
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
 
 
 class Terminal:
@@ -91,6 +94,26 @@ class Terminal:
             else printing_lines(progress, self.note)
         ):
             yield progress
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether somebody sees bars there."""
+        return self._err.is_terminal
+
+    def open_bars(self) -> Bars:
+        """Bars on stderr, not started; their tasks have a field `note`."""
+        # Imported here: it takes a while, and --help needs no bar.
+        from rich import progress
+
+        return progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(bar_width=24),
+            progress.TaskProgressColumn(),
+            progress.TextColumn("{task.fields[note]}", markup=False),
+            console=self._err,
+            transient=True,
+            disable=self._quiet or not self._err.is_terminal,
+        )
 
     def _print(self, console: Console, text: str, *, style: str | None = None) -> None:
         console.print("\n".join(_wrapped(console, text)), style=style, markup=False)

@@ -8,7 +8,6 @@ from pathlib import Path
 from decontext.editors import Editor
 from decontext.errors import InputError
 from decontext.evaluation.likeness import load_image_encoder
-from decontext.evaluation.lock import hold_lock
 from decontext.evaluation.photo_run import (
     PICTURES,
     CallerStopped,
@@ -28,6 +27,7 @@ from decontext.evaluation.results import (
     printable,
 )
 from decontext.photo.files import clear_leftovers, make_folder
+from decontext.photo.lock import hold_lock
 
 
 def load_instruments(plan: Plan) -> Instruments:

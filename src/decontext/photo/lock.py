@@ -58,7 +58,7 @@ def _open(path: Path) -> int:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
             os.close(descriptor)
             raise InputError(
-                f"process {holder or '?'} is evaluating into {path.parent} already.",
+                f"process {holder or '?'} is writing into {path.parent} already.",
                 "Wait until it is done, or choose another folder.",
             ) from None
         # Whoever held it before may have removed the file between opening and locking.

@@ -1,0 +1,241 @@
+"""`decontext protect` for folders, several photos and lists, and what these are told besides."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from decontext.cli.options import (
+    BASICS,
+    MACHINE,
+    OUTPUT,
+    EditorOptions,
+    ProtectOptions,
+    SaveOptions,
+    flag,
+    option,
+)
+from decontext.cli.prepare import open_editor, read_settings
+from decontext.cli.terminal import Terminal
+from decontext.errors import InputError
+
+if TYPE_CHECKING:
+    from decontext.editors import Editor
+    from decontext.folders.finding import Task
+    from decontext.folders.manifest import Row
+    from decontext.folders.photo import EditorChoice, Work
+
+STDIN = "-"
+
+RecursiveOption = Annotated[
+    bool, option("--recursive", "Look into sub-folders too.", panel=BASICS, short=("-r",))
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManyOptions:
+    """How a run over many photos is spread; for a single photo there is nothing to say."""
+
+    recursive: RecursiveOption = False
+    jobs: Annotated[
+        int | None,
+        option(
+            "--jobs",
+            "Processes side by side, each with an editor of its own.",
+            panel=MACHINE,
+            metavar="N",
+            default="1, or one a device",
+            between=(1, 1024),
+        ),
+    ] = None
+    devices: Annotated[
+        str | None,
+        option(
+            "--devices",
+            "Spread the processes over these: cuda:0,cuda:1.",
+            panel=MACHINE,
+            metavar="NAMES",
+            default="as --device says",
+        ),
+    ] = None
+    threads: Annotated[
+        int | None,
+        option(
+            "--threads",
+            "Of each process, with --jobs or --devices.",
+            panel=MACHINE,
+            metavar="N",
+            default=1,
+            between=(1, 1024),
+        ),
+    ] = None
+    dry_run: Annotated[
+        bool,
+        flag("--dry-run", "Say what would be done and how long, by one step.", panel=OUTPUT),
+    ] = False
+
+
+def is_one_photo(inputs: Sequence[str]) -> bool:
+    """Whether this is a single file, with which nothing of a folder is needed."""
+    return len(inputs) == 1 and inputs[0] != STDIN and not Path(inputs[0]).is_dir()
+
+
+def refuse_for_one(many: ManyOptions) -> None:
+    """Options of folders say nothing of a single photo. Raises: InputError."""
+    for name, value in asdict(many).items():
+        if value:
+            raise InputError(
+                f"--{name.replace('_', '-')} is for folders and several photos; this is one.",
+                "Leave it out.",
+            )
+
+
+def read_inputs(inputs: Sequence[str]) -> list[str]:
+    """The paths that are named, those of the list on stdin in the place of `-`."""
+    from decontext.folders.finding import split_list
+
+    found: list[str] = []
+    for path in inputs:
+        found += split_list(sys.stdin.buffer.read()) if path == STDIN else [path]
+    return found
+
+
+def protect_many(
+    terminal: Terminal,
+    inputs: Sequence[str],
+    output: Path | None,
+    model: EditorOptions,
+    method: ProtectOptions,
+    show: SaveOptions,
+    many: ManyOptions,
+) -> int:
+    """Protect many photos into a folder; 1 where one of them is not protected at the end."""
+    if output is None:
+        raise InputError("several photos need a folder for the results.", "Add -o FOLDER.")
+    from decontext.folders.finding import find_tasks
+    from decontext.folders.photo import Work
+
+    settings = read_settings(method)
+    tasks = find_tasks(read_inputs(inputs), output, recursive=many.recursive)
+    work = Work(
+        editor=choose_editor(model),
+        settings=settings,
+        folder=output,
+        force=show.force,
+        accept_weak=method.accept_weak,
+        metadata=method.metadata,
+        threads=many.threads or 1,
+    )
+    if many.dry_run:
+        return _show_forecast(terminal, tasks, work, model, many)
+    rows = _run(terminal, tasks, work, model, many)
+    return _show_rows(terminal, rows, work)
+
+
+def choose_editor(model: EditorOptions) -> EditorChoice:
+    """The editor's options, for other processes to load it by."""
+    from decontext.folders.photo import EditorChoice
+
+    own = {"parts": model.parts, "stream_weights": model.stream_weights}
+    return EditorChoice(
+        str(model.editor),
+        source=model.weights,
+        device=model.device,
+        dtype=model.precision,
+        options={name: value for name, value in own.items() if value},
+    )
+
+
+def _run(
+    terminal: Terminal, tasks: Sequence[Task], work: Work, model: EditorOptions, many: ManyOptions
+) -> list[Row]:
+    from decontext.cli.folder_progress import FolderProgress
+    from decontext.folders.run import protect_folder, spread
+
+    devices = spread(many.jobs, split_names(many.devices))
+    here = len(devices) == 1 and not many.devices
+    if not here:
+        _warn_of_demonstration(terminal, work)
+    with FolderProgress(terminal, len(tasks)) as progress:
+        run = protect_folder(
+            tasks,
+            work,
+            load=(lambda: _open_editor(terminal, model)) if here else None,
+            devices=devices,
+            on_progress=progress.draw,
+        )
+        with closing(run):
+            return list(run)
+
+
+def _warn_of_demonstration(terminal: Terminal, work: Work) -> None:
+    from decontext.editors import list_editors
+    from decontext.report import DEMONSTRATION
+
+    if any(info.name == work.editor.name and info.demonstration for info in list_editors()):
+        terminal.warn(DEMONSTRATION)
+
+
+def _show_rows(terminal: Terminal, rows: Sequence[Row], work: Work) -> int:
+    from decontext.editors import list_editors
+    from decontext.folders.manifest import ALREADY, FAILED, NOT_PROTECTED
+    from decontext.folders.run import count_statuses
+    from decontext.folders.summary import write_summary
+
+    demonstration = {info.name: info.demonstration for info in list_editors()}
+    page = write_summary(rows, work.folder, demonstration=demonstration[work.editor.name])
+    for row in rows:
+        if row["status"] in (FAILED, NOT_PROTECTED, ALREADY):
+            terminal.say(f"{row['name']}: {row['status']}; {row['message']}")
+    counts = count_statuses(rows)
+    said = ", ".join(f"{count} {status}" for status, count in counts.items())
+    terminal.say(f"{len(rows)} photos: {said}", style="bold")
+    terminal.say(f"page: {page}", style="bold")
+    terminal.show_json(
+        {"output": str(work.folder), "page": str(page), "counts": counts, "photos": list(rows)}
+    )
+    return 1 if {FAILED, NOT_PROTECTED} & set(counts) else 0
+
+
+def _show_forecast(
+    terminal: Terminal, tasks: Sequence[Task], work: Work, model: EditorOptions, many: ManyOptions
+) -> int:
+    from decontext.folders.forecast import forecast
+    from decontext.folders.run import spread
+    from decontext.machine import describe_seconds
+
+    jobs = len(spread(many.jobs, split_names(many.devices)))
+    found = forecast(tasks, work, _open_editor(terminal, model), jobs=jobs)
+    terminal.say(
+        f"{found.waiting} photos to protect, {found.finished} done by an earlier run, "
+        f"{len(found.already)} protected already, {len(found.unreadable)} that cannot be read",
+        style="bold",
+    )
+    for status, names in (
+        ("protected already", found.already),
+        ("cannot be read", found.unreadable),
+    ):
+        for name in names:
+            terminal.say(f"{name}: {status}")
+    if found.step_seconds is not None:
+        terminal.say(
+            f"estimate: about {describe_seconds(found.seconds)} with {jobs} at a time; one step "
+            f"took {found.step_seconds:.2f} s, measured on {found.measured}"
+        )
+    values: dict[str, Any] = {"output": str(work.folder), "jobs": jobs, **asdict(found)}
+    terminal.show_json(values)
+    return 0
+
+
+def _open_editor(terminal: Terminal, model: EditorOptions) -> Editor:
+    with terminal.progress("loading") as progress:
+        return open_editor(terminal, model, progress)
+
+
+def split_names(text: str | None) -> list[str]:
+    """Names with commas between them."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
