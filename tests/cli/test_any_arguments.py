@@ -130,7 +130,7 @@ def test_good_arguments_reach_the_editor(folder: Path) -> None:
     lines: list[list[Any]] = [
         ["protect", "me.png", *EDITOR, "--seed", str(2**63 - 1), "--config", "report.json"],
         ["verify", "me.png", "--original", "me.png", *EDITOR, "--transforms", "usual"],
-        ["edit", "me.png", "smile", "-o", "out.png", *EDITOR],
+        ["edit", "me.png", "smile", "-o", "edited.png", *EDITOR],
         ["analyze", "-o", "analysis", *EDITOR, "--preset", "fast"],
         ["demo"],
     ]

@@ -62,6 +62,13 @@ def test_two_photos_of_one_name_are_refused(tmp_path: Path) -> None:
         find_tasks([one, two], tmp_path / "out")
 
 
+def test_output_named_like_a_picture_is_refused_for_several_photos(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match="out.jpg is named like a picture"):
+        find_tasks([tmp_path / "a.png", tmp_path / "b.png"], tmp_path / "out.jpg")
+
+
 def test_output_must_be_another_folder(tmp_path: Path) -> None:
     photos = _touch(tmp_path, "a.png")
     with pytest.raises(InputError, match="the output is the folder of the photos itself"):

@@ -114,8 +114,11 @@ def protect_many(
     many: ManyOptions,
 ) -> int:
     """Protect many photos into a folder; 1 where one of them is not protected at the end."""
+    what = f"{inputs[0]} is a folder; its photos" if len(inputs) == 1 else "several photos"
+    if inputs == [STDIN]:
+        what = "the photos of a list"
     if output is None:
-        raise InputError("several photos need a folder for the results.", "Add -o FOLDER.")
+        raise InputError(f"{what} need a folder for the results.", "Add -o FOLDER.")
     from decontext.folders.finding import find_tasks
     from decontext.folders.photo import Work
 

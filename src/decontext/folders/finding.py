@@ -45,10 +45,15 @@ def find_tasks(
     that they share. What lies in the output folder is never taken for an input.
 
     Raises:
-        InputError: a folder does not exist or is the output folder, two photos would get one name,
-            or there is no photo at all.
+        InputError: a folder does not exist or is the output folder, which is named like a picture,
+            two photos would get one name, or there is no photo at all.
     """
     output = Path(output)
+    if output.suffix.lower() in ENDINGS and not output.is_dir():
+        raise InputError(
+            f"{output} is named like a picture; several photos need a folder for the results.",
+            f"Try -o {output.stem}.",
+        )
     singles = [path for path in map(Path, inputs) if not _is_folder(path)]
     shared = _shared_folder(singles)
     tasks: list[Task] = []
