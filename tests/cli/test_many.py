@@ -104,7 +104,7 @@ def test_a_dry_run_measures_a_step_and_writes_nothing(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["{photos}"], "several photos need a folder for the results."),
+        (["{photos}"], "photos is a folder; its photos need a folder for the results."),
         (["{photos}", "-o", "{photos}"], "the output is the folder of the photos itself"),
         (["{photos}/photo-000.png", "--recursive"], "--recursive is for folders and several"),
         (["{photos}/photo-000.png", "--jobs", "2"], "--jobs is for folders and several"),
