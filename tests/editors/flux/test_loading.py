@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import safetensors
 import torch
 from flux_layout import SHARDS, SINGLE_FILE, save_flux_layout
 from tiny_models import DOUBLE_BLOCKS, SINGLE_BLOCKS
@@ -444,11 +443,9 @@ def test_repository_without_a_pipeline_is_refused(hub: Hub, tmp_path: Path) -> N
 def test_weights_are_opened_lazily(folder: Path, monkeypatch) -> None:
     """Header checks aside, no file is opened before a tensor of it is wanted."""
     opened: list[str] = []
-    original = safetensors.safe_open
+    original = _weights.TensorFile
     monkeypatch.setattr(
-        _weights,
-        "safe_open",
-        lambda path, kind: opened.append(Path(path).name) or original(path, kind),
+        _weights, "TensorFile", lambda path: opened.append(path.name) or original(path)
     )
     editor = load(folder)
     before = list(opened)

@@ -50,8 +50,11 @@ class Renamed(WeightFiles):
         places = {name: files.places[their] for name, their in theirs.items()}
         super().__init__(files.part, files.folder, places, files._require)
 
-    def read(self, name: str) -> Tensor:
-        return self._files.read(self._theirs[name])
+    def read(self, name: str, rows: slice | None = None) -> Tensor:
+        return self._files.read(self._theirs[name], rows)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._files.shape(self._theirs[name])
 
     def check_files(self) -> None:
         self._files.check_files()
@@ -106,7 +109,7 @@ def read_layout(
             their = translate(name, 0)[0] if original else _rename(name)
         if their not in held:
             raise EditorError(f"{files.part} of {files.folder} lacks the tensor {their}", _AGAIN)
-        return tuple(files.read(their).shape)
+        return files.shape(their)
 
     config = _read_config(shape, held, rope)
     connector = _empty_connector(shape, held, scaled=scaled, heads=heads)

@@ -2,8 +2,8 @@
 
 The transformer is built on torch's meta device, without memory. Blocks up to the last wanted one
 are then filled: in the precision they are computed with, quantised, or not at all: streamed
-blocks stay where they are (the file's own memory, or pinned memory beside a GPU) and are copied to
-the device for as long as they run. What comes after the last wanted block is never read.
+blocks stay where they are (the file, or pinned memory beside a GPU) and are read to the device for
+as long as they run. What comes after the last wanted block is never read.
 """
 
 from __future__ import annotations
@@ -35,8 +35,15 @@ class StreamedBlock(nn.Module):
     While it runs its weights are exchanged for the fetched ones: one thread at a time.
     """
 
-    def __init__(self, block: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        block: nn.Module,
+        device: torch.device,
+        dtype: torch.dtype,
+        read: Callable[[str], Tensor],
+    ) -> None:
         super().__init__()
+        self._read = read
         # Hidden from torch's bookkeeping: whoever moves the model leaves the stored weights alone.
         self._hidden = (block,)
         self._device, self._dtype = device, dtype
@@ -45,10 +52,12 @@ class StreamedBlock(nn.Module):
     def forward(self, *arguments: Any, **options: Any) -> Any:
         (block,) = self._hidden
         with self._lock:
-            weights = {name: self._fetch(tensor) for name, tensor in _tensors(block)}
+            weights = {name: self._fetch(name, tensor) for name, tensor in _tensors(block)}
             return functional_call(block, weights, arguments, options)
 
-    def _fetch(self, stored: Tensor) -> Tensor:
+    def _fetch(self, name: str, stored: Tensor) -> Tensor:
+        if stored.is_meta:
+            stored = self._read(name)
         # Packed numbers keep their type; ordinary ones get that of the computation.
         dtype = self._dtype if _is_ordinary(stored) else stored.dtype
         return stored.to(self._device, dtype, non_blocking=stored.is_pinned())
@@ -130,14 +139,20 @@ class BlockLoader:
         block = blocks[index]
         place = torch.device("cpu") if self._stream else self._device
         quantised = self._precision in QUANTISED
-        keep = self._stream and not quantised
         if quantised:
             self._quantise(block, name, place)
-        _fill(block, lambda key, like: self._read(f"{name}.{key}", like, place, keep=keep))
+        if self._stream and not quantised and not self._pin:
+            for key, tensor in _tensors(block):
+                self._check(f"{name}.{key}", tensor)
+        else:
+            keep = self._stream and not quantised
+            _fill(block, lambda key, like: self._read(f"{name}.{key}", like, place, keep=keep))
         if self._stream:
             if self._pin:
                 _replace(block, Tensor.pin_memory)
-            blocks[index] = StreamedBlock(block, self._device, self._dtype)
+            blocks[index] = StreamedBlock(
+                block, self._device, self._dtype, lambda key: self._read_ordinary(f"{name}.{key}")
+            )
 
     def _quantise(self, block: nn.Module, prefix: str, place: torch.device) -> None:
         """Put quantised layers in the place of the linear ones, one at a time."""
@@ -157,17 +172,22 @@ class BlockLoader:
 
     def _read(self, name: str, like: Tensor, place: torch.device, *, keep: bool = False) -> Tensor:
         """One weight, checked and brought where it is to be; `keep` leaves it as it is stored."""
+        self._check(name, like)
         stored = self._files.read(name)
-        if stored.shape != like.shape:
+        return stored if keep and _is_ordinary(stored) else stored.to(place, self._dtype)
+
+    def _read_ordinary(self, name: str) -> Tensor:
+        stored = self._files.read(name)
+        return stored if _is_ordinary(stored) else stored.to(self._dtype)
+
+    def _check(self, name: str, like: Tensor) -> None:
+        """Raises: EditorError, the weight has another shape than the configuration says."""
+        shape = self._files.shape(name)
+        if shape != tuple(like.shape):
             raise EditorError(
-                f"the weight {name} is {tuple(stored.shape)}; the configuration says "
-                f"{tuple(like.shape)}",
+                f"the weight {name} is {shape}; the configuration says {tuple(like.shape)}",
                 "use weights and configuration of the same model",
             )
-        if keep and _is_ordinary(stored):
-            return stored
-        # A copy: the file may be replaced while the editor is in use.
-        return stored.to(place, self._dtype, copy=True)
 
 
 def find_embedders(transformer: Any) -> tuple[str, ...]:

@@ -186,7 +186,9 @@ def weight_bytes(
     number = number_bytes(precision, gpu=gpu)
     each = WEIGHT_BYTES[precision]
     largest = dimensions.double_block if dimensions.double else dimensions.single_block
-    held = largest if streamed else dimensions.block_parameters(blocks)
+    # Packed weights that are streamed lie in the memory of the CPU, all of them.
+    packed_here = precision in QUANTISED and not gpu
+    held = largest if streamed and not packed_here else dimensions.block_parameters(blocks)
     # Streamed weights may have to be unpacked or converted while the stored ones are there too.
     copies = largest * number if streamed else 0
     unpacked = dimensions.largest_matrix * number if precision in QUANTISED else 0

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from decontext.editors.weights.configuration import read_json
+from decontext.editors.weights.tensors import TensorFile
 from decontext.errors import EditorError
 
 STEMS = ("diffusion_pytorch_model", "model")
@@ -38,7 +38,7 @@ class WeightFiles:
         self.places = dict(places)
         self.folder = folder
         self._require = require
-        self._open: dict[str, Any] = {}
+        self._open: dict[str, TensorFile] = {}
 
     def names(self) -> set[str]:
         """Names of all tensors that there are."""
@@ -52,8 +52,8 @@ class WeightFiles:
         """Make sure that every file is there. Raises: EditorError."""
         self._require(dict.fromkeys(self.places.values()))
 
-    def read(self, name: str) -> Tensor:
-        """One tensor as it is stored, on the CPU; it may lie in the file's own memory.
+    def read(self, name: str, rows: slice | None = None) -> Tensor:
+        """One tensor as it is stored, or some of its rows, on the CPU, in memory of its own.
 
         Raises:
             EditorError: its file is missing or damaged.
@@ -61,10 +61,18 @@ class WeightFiles:
         place = self.places[name]
         self._require([place])
         try:
-            tensor: Tensor = self._file(place).get_tensor(name)
-        except (SafetensorError, OSError, RuntimeError, KeyError) as error:
+            return self._file(place).read(name, rows)
+        except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
             raise self._damaged(place, error) from error
-        return tensor
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Of one tensor, without reading it. Raises: EditorError, as `read`."""
+        place = self.places[name]
+        self._require([place])
+        try:
+            return self._file(place).shape(name)
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
+            raise self._damaged(place, error) from error
 
     def check_files(self) -> None:
         """Open every file that is there: its length must be what its header says.
@@ -76,8 +84,8 @@ class WeightFiles:
             if not (self.folder / place).is_file():
                 continue
             try:
-                held = set(self._file(place).keys())
-            except (SafetensorError, OSError) as error:
+                held = self._file(place).names()
+            except (SafetensorError, OSError, ValueError) as error:
                 raise self._damaged(place, error) from error
             absent = sorted(
                 name for name, file in self.places.items() if file == place and name not in held
@@ -85,9 +93,9 @@ class WeightFiles:
             if absent:
                 raise self._damaged(place, f"{len(absent)} weights, the first {absent[0]}")
 
-    def _file(self, place: str) -> Any:
+    def _file(self, place: str) -> TensorFile:
         if place not in self._open:
-            self._open[place] = safe_open(self.folder / place, "pt")
+            self._open[place] = TensorFile(self.folder / place)
         return self._open[place]
 
     def _damaged(self, place: str, reason: object) -> EditorError:
@@ -118,8 +126,8 @@ def open_file(part: str, folder: Path, name: str, require: Require) -> WeightFil
     """The weights of one file. Raises: EditorError where it is damaged."""
     files = WeightFiles(part, folder, {}, require)
     try:
-        files.places = dict.fromkeys(files._file(name).keys(), name)
-    except (SafetensorError, OSError) as error:
+        files.places = dict.fromkeys(files._file(name).names(), name)
+    except (SafetensorError, OSError, ValueError) as error:
         raise files._damaged(name, error) from error
     return files
 

@@ -76,14 +76,20 @@ class SingleFile(WeightFiles):
         places = {name: place for name, (their, _) in self._theirs.items() if their in held}
         super().__init__(files.part, files.folder, places, files._require)
 
-    def read(self, name: str) -> Tensor:
-        their, rows = self._theirs[name]
-        tensor = self._files.read(their)
+    def read(self, name: str, rows: slice | None = None) -> Tensor:
+        their, own = self._theirs[name]
         if name.startswith("norm_out."):
             # Theirs gives shift, then scale; diffusers' layer expects scale, then shift.
-            shift, scale = tensor.chunk(2)
-            return torch.cat([scale, shift])
+            shift, scale = self._files.read(their).chunk(2)
+            tensor = torch.cat([scale, shift])
+        else:
+            tensor = self._files.read(their, own)
         return tensor if rows is None else tensor[rows]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        their, rows = self._theirs[name]
+        count, *others = self._files.shape(their)
+        return (len(range(count)[rows]) if rows else count, *others)
 
     def check_files(self) -> None:
         self._files.check_files()
