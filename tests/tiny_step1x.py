@@ -54,8 +54,12 @@ class HeldTensors(WeightFiles):
         super().__init__("the test", Path(), dict.fromkeys(tensors, "memory"), lambda _: None)
         self._tensors = tensors
 
-    def read(self, name: str) -> Tensor:
-        return self._tensors[name]
+    def read(self, name: str, rows: slice | None = None) -> Tensor:
+        tensor = self._tensors[name]
+        return tensor if rows is None else tensor[rows]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self.read(name).shape)
 
     def check_files(self) -> None:
         pass

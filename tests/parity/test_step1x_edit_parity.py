@@ -154,7 +154,7 @@ def test_step1x_edit_parity_of_prediction(original: Original) -> None:
     engine = original.body.engine
     engine.settle()
     engine.transformer.load_everything()
-    text = original.editor._connect(original.prompts, original.sigma)
+    text = original.editor._connect(original.editor.parts.body, original.prompts, original.sigma)
     run, _ = engine.prepare_pass(
         original.tensors["inputs.context_latents"], original.noise, text, original.sigma
     )
