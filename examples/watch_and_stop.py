@@ -18,7 +18,7 @@ steps = decontext.protect_steps(photo, editor, settings)
 for step in steps:
     if step.best_value < ENOUGH * step.start_value:
         print(f"step {step.index}: {step.start_value:.3f} -> {step.best_value:.3f}")
-        image = quantise(step.best, photo.pixels, settings.epsilon)
+        image = quantise(step.best, photo.pixels, settings.budget)
         decontext.save_photo(image, photo, "stopped.png")
         break
 steps.close()

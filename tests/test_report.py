@@ -28,6 +28,7 @@ from decontext.report import (
 from decontext.report.plot import finish, new_figure, to_plot
 from decontext.settings import ProtectSettings
 from decontext.verdict import Measurement, Verification
+from decontext.visibility.scores import Visibility
 
 SETTINGS = ProtectSettings(epsilon=12.75 / 255, seed=5, sigma_range=(0.97, 0.99), blocks="paper")
 
@@ -56,6 +57,7 @@ def _report(tmp_path: Path, *, demonstration: bool = False) -> dict[str, object]
         settings=SETTINGS,
         verification=Verification("some-editor", (0, 1), 12, (row,)),
         psnr=34.5,
+        visibility=Visibility(1.0, 79.0, None, 0.1, 0.3),
         seconds=1.5,
         notes=("a note",),
     )

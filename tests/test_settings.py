@@ -76,12 +76,12 @@ def test_settings_survive_the_way_through_json() -> None:
 
 
 def test_unknown_setting_in_a_report_is_named() -> None:
-    with pytest.raises(InputError, match="no setting is named 'strength'"):
-        ProtectSettings.from_dict({"strength": 1})
+    with pytest.raises(InputError, match="no setting is named 'power'"):
+        ProtectSettings.from_dict({"power": 1})
 
 
 @pytest.mark.parametrize(("steps", "share"), [(100, 0.15), (20, 0.5), (800, 0.05), (300, 0.05)])
 def test_first_step_size_follows_the_number_of_steps(steps: int, share: float) -> None:
     settings = ProtectSettings(steps=steps)
-    assert settings.first_step_size == pytest.approx(share * settings.epsilon)
+    assert settings.first_step_size == pytest.approx(share * settings.budget)
     assert ProtectSettings(steps=steps, step_size=0.01).first_step_size == 0.01

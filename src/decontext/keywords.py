@@ -8,10 +8,12 @@ from typing import Any, TypedDict, Unpack
 
 from decontext.errors import InputError
 from decontext.settings import (
+    Method,
     ObjectiveName,
     ProtectSettings,
     RobustLevel,
     Schedule,
+    Strength,
     parse_epsilon,
 )
 
@@ -19,7 +21,10 @@ from decontext.settings import (
 class SettingsKeywords(TypedDict, total=False):
     """The fields of `ProtectSettings`; changes of colour may be written `"8/255"`."""
 
-    epsilon: float | str
+    method: Method
+    strength: Strength
+    fall: float | None
+    epsilon: float | str | None
     steps: int
     step_size: float | str | None
     momentum: float

@@ -58,7 +58,7 @@ class Step:
     @property
     def best(self) -> Tensor:
         """The iterate that `best_value` belongs to; of large photos a new tensor."""
-        return _read(self.kept)
+        return read_kept(self.kept)
 
     @property
     def perturbation(self) -> Tensor:
@@ -114,7 +114,7 @@ def descend(
     judge = check or function
     pixels = original.detach()[:, :1] if shared_channels else original.detach()
     large = pixels.shape[-2] * pixels.shape[-1] > LARGE_PHOTO
-    first = pixels if start is None else _read(start)[:, : pixels.shape[1]]
+    first = pixels if start is None else read_kept(start)[:, : pixels.shape[1]]
     image = _draw_start(first, epsilon * random_start, generator)
     project_(image, pixels, epsilon)
     image.requires_grad_()
@@ -184,6 +184,23 @@ def add_gradient_(velocity: Tensor, gradient: Tensor, momentum: float) -> None:
     Raises:
         AttentionError: the gradient is zero everywhere or not finite.
     """
+    mean = check_gradient(gradient)
+    if velocity.dtype == gradient.dtype:
+        velocity.mul_(momentum).add_(gradient, alpha=1 / mean)
+        return
+    for rows in strips(velocity):
+        part = velocity[..., rows, :]
+        part.copy_(
+            part.to(gradient.dtype).mul_(momentum).add_(gradient[..., rows, :], alpha=1 / mean)
+        )
+
+
+def check_gradient(gradient: Tensor) -> float:
+    """Its mean absolute value.
+
+    Raises:
+        AttentionError: the gradient is zero everywhere or not finite.
+    """
     # A norm needs no copy of the gradient, and is not finite where any part of it is not.
     mean = float(torch.linalg.vector_norm(gradient, ord=1)) / gradient.numel()
     if not math.isfinite(mean):
@@ -196,14 +213,7 @@ def add_gradient_(velocity: Tensor, gradient: Tensor, momentum: float) -> None:
             "the gradient to the pixels is zero; the editor does not look at this photo.",
             "Choose other blocks or another editor.",
         )
-    if velocity.dtype == gradient.dtype:
-        velocity.mul_(momentum).add_(gradient, alpha=1 / mean)
-        return
-    for rows in strips(velocity):
-        part = velocity[..., rows, :]
-        part.copy_(
-            part.to(gradient.dtype).mul_(momentum).add_(gradient[..., rows, :], alpha=1 / mean)
-        )
+    return mean
 
 
 def _draw_start(pixels: Tensor, reach: float, generator: torch.Generator) -> Tensor:
@@ -245,6 +255,6 @@ def _keep(image: Tensor, original: Tensor, epsilon: float) -> Tensor:
     return result
 
 
-def _read(kept: Tensor) -> Tensor:
+def read_kept(kept: Tensor) -> Tensor:
     """A picture that was kept as it is, or as 8-bit levels, in [0, 1]."""
     return kept.float().div_(LEVELS) if kept.dtype == torch.uint8 else kept.detach()

@@ -25,6 +25,7 @@ from decontext.attention import resolve_blocks
 from decontext.editors import Editor, LoadsForMeasuring, Prepares, load_editor
 from decontext.errors import NotProtectedError
 from decontext.keywords import SettingsKeywords, choose_settings
+from decontext.least_visible import least_visible_steps
 from decontext.machine import explained_memory
 from decontext.objectives import CHECK_SEED, build_objective, control_steps, working_sizes
 from decontext.objectives.sensitivity import choose_blocks
@@ -40,6 +41,10 @@ from decontext.saving import AS_IT_IS, Result, check_target, drafting, saved_as
 from decontext.settings import CONTROLS, LEVELS, MAXIMUM_SEED, ProtectSettings
 from decontext.verdict import Level, Verification
 from decontext.verify import count_passes, verify
+from decontext.visibility.scores import measure_visibility
+
+MISSED_BY = 0.03
+"""By how much a fall may miss what was wanted, on other draws, before a note says so."""
 
 
 def protect_steps(
@@ -68,6 +73,17 @@ def protect_steps(
     judging = replace(settings, refresh_text=min(1, settings.refresh_text))
     single = build_objective(editor, original, judging, samples=1)
     generator = torch.Generator().manual_seed(settings.seed)
+    if settings.least_visible:
+        search = least_visible_steps(
+            photo,
+            settings,
+            proportion=objective,
+            judged_proportion=single,
+            saving=saving,
+            generator=generator,
+            start=start,
+        )
+        return (yield from search)
 
     def expect(image: Tensor) -> Tensor:
         chain = draw_chain(settings.robust, photo.size, generator)
@@ -81,7 +97,7 @@ def protect_steps(
     for step in descend(
         expect,
         original,
-        epsilon=settings.epsilon,
+        epsilon=settings.budget,
         steps=settings.steps,
         step_size=settings.first_step_size,
         momentum=settings.momentum,
@@ -93,7 +109,7 @@ def protect_steps(
         start=start,
     ):
         yield step
-    return quantise(step.best, original, settings.epsilon)
+    return quantise(step.best, original, settings.budget)
 
 
 def protect(
@@ -184,8 +200,9 @@ def protect(
             steps=steps,
             verification=verification,
             psnr=psnr(photo.pixels, saved),
+            visibility=measure_visibility(photo.pixels, saved),
             seconds=time.monotonic() - began,
-            notes=photo.notes,
+            notes=(*photo.notes, *_missed(settings, verification)),
         )
         draft.keep(report)
     again = partial(measure, photo=photo, editor=loaded, settings=settings)
@@ -211,8 +228,9 @@ def improve(
         seed = (settings.seed + done) % MAXIMUM_SEED
         again = replace(settings, steps=more, seed=seed, step_limit=None)
         steps = protect_steps(photo, editor, again, saving=saving, start=picture)
-        picture = drain(steps, on_step and _count_on(on_step, done))
-        done += more
+        counter = _Counter(on_step, done)
+        picture = drain(steps, counter)
+        done = counter.done  # The least visible change may be found before the last step.
         yield picture, done
         picture = picture.mul(LEVELS).round_().to(torch.uint8)  # a quarter of the memory
 
@@ -270,9 +288,24 @@ def prepare(editor: Editor, photo: Photo, settings: ProtectSettings) -> None:
         )
 
 
-def _count_on(on_step: OnStep, done: int) -> OnStep:
-    """Steps counted from the first of the run."""
-    return lambda step: on_step(replace(step, index=step.index + done, steps=step.steps + done))
+class _Counter:
+    """Counts steps from the first of the run, and passes them on."""
+
+    def __init__(self, on_step: OnStep | None, before: int) -> None:
+        self.done, self._before, self._on_step = before, before, on_step
+
+    def __call__(self, step: Step) -> None:
+        self.done = step.index + self._before
+        if self._on_step is not None:
+            self._on_step(replace(step, index=self.done, steps=step.steps + self._before))
+
+
+def _missed(settings: ProtectSettings, verification: Verification) -> tuple[str, ...]:
+    """What there is to say where the least visible change did not reach the wanted fall."""
+    wanted, reached = settings.wanted_fall, verification.drop
+    if not settings.least_visible or reached >= wanted - MISSED_BY:
+        return ()
+    return (f"attention was to fall by {wanted:.0%}, and fell by {reached:.0%}.",)
 
 
 def _not_protected(verification: Verification, steps: int) -> NotProtectedError:

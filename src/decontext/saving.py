@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from decontext.publishing.transforms import Transform, parse_transform
 from decontext.report import Report, is_report_of, report_path, sha256, write_report
 from decontext.settings import ProtectSettings
 from decontext.verdict import Level, Verification
+from decontext.visibility.scores import Visibility, measure_visibility
 
 AS_IT_IS = parse_transform("none")
 
@@ -64,6 +66,11 @@ class Result:
     def __repr__(self) -> str:
         where = f"saved as {self.path}" if self.path else "not saved"
         return f"<Result, {where}: {self.verification}>"
+
+    @cached_property
+    def visibility(self) -> Visibility:
+        """How much of the change is seen."""
+        return measure_visibility(self.original.pixels, self.image)
 
     def to_pil(self) -> Image.Image:
         """The protected photo upright, with the photo's transparency and colour profile."""
@@ -105,6 +112,7 @@ class Result:
                 | {
                     "verification": verification.to_dict(),
                     "psnr_db": psnr(self.original.pixels, saved),
+                    "visibility": replace(self, image=saved).visibility.to_dict(),
                     "files": self.report["files"] | {"protected": draft.describe()},
                 }
             )

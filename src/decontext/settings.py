@@ -25,7 +25,15 @@ ObjectiveName = Literal[
 CONTROLS = ("random-sign", "uniform")
 """Objectives that nothing is optimised for: noise of the same budget, to compare with."""
 
+Method = Literal["sign", "least-visible"]
+Strength = Literal["gentle", "standard", "strong"]
 RobustLevel = Literal["off", "jpeg", "web", "strong"]
+
+FALLS: dict[Strength, float] = {"gentle": 0.55, "standard": 0.6, "strong": 0.7}
+"""By what part the context proportion is to fall, by the name of a strength."""
+
+FLAT_BUDGET, CAP = 8, 16
+"""Levels of 255: the budget that sign steps use up, and the cap of the least visible change."""
 
 LEVELS = 255
 
@@ -38,6 +46,7 @@ MAXIMUM_SEED = 2**63 - 1
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
+        "method": "sign",
         "epsilon": 0.1 / 2,
         "steps": 800,
         "step_size": 0.005 / 2,
@@ -62,8 +71,14 @@ class ProtectSettings:
     """How a photo is protected. Colour values and changes of them are fractions of the full range.
 
     Attributes:
-        epsilon: largest change of a colour value, 1/255 to 1. Default 8/255, hardly seen; the
+        method: "sign": sign steps within a budget that every pixel uses up, as in the paper;
+            "least-visible": the least visible change that lowers the attention by the wanted part,
+            see `least_visible`, for the objective context-proportion only.
+        strength: of the least visible change: "gentle", "standard" or "strong", see `FALLS`.
+        fall: by what part the context proportion is to fall, (0, 1), in place of a strength.
+        epsilon: largest change of a colour value, 1/255 to 1. None: 8/255 for sign steps; the
             paper's budget of 0.1 is 12.75/255 in its FLUX code and 25.5/255 in its Step1X code.
+            For the least visible change it is a cap that few pixels reach, and 16/255.
         steps: number of optimisation steps, at least 1. The paper takes 800; with momentum and a
             falling step size 100 do most of the work.
         step_size: change of a colour value in the first step, up to 1. None: a twentieth of
@@ -104,7 +119,10 @@ class ProtectSettings:
     Source: arXiv 2512.16625, section 5 and its code; the rest as said.
     """
 
-    epsilon: float = 8 / LEVELS
+    method: Method = "sign"
+    strength: Strength = "standard"
+    fall: float | None = None
+    epsilon: float | None = None
     steps: int = 100
     step_size: float | None = None
     momentum: float = 0.9
@@ -124,13 +142,18 @@ class ProtectSettings:
     step_limit: int | None = None
 
     def __post_init__(self) -> None:
-        _check_epsilon(self.epsilon)
+        if self.epsilon is not None:
+            _check_epsilon(self.epsilon)
+        if self.fall is not None:
+            _check_number("fall", self.fall, 0, 1, low_included=False, high_included=False)
         if self.step_size is not None:
             _check_number("step_size", self.step_size, 0, 1, low_included=False)
         _check_number("momentum", self.momentum, 0, 1, high_included=False)
         _check_number("random_start", self.random_start, 0, 1)
         _check_sigma_range(self.sigma_range)
         _check_choice("schedule", self.schedule, get_args(Schedule))
+        _check_choice("method", self.method, get_args(Method))
+        _check_choice("strength", self.strength, get_args(Strength))
         _check_choice("objective", self.objective, get_args(ObjectiveName))
         _check_choice("robust", self.robust, get_args(RobustLevel))
         for name in ("steps", "samples_per_step", "verify_prompts", "verify_noises"):
@@ -150,15 +173,32 @@ class ProtectSettings:
         parse_working_size(self.working_size)
 
     @property
+    def budget(self) -> float:
+        """`epsilon`, or where that is None what the method takes: a fraction of the full range."""
+        if self.epsilon is not None:
+            return self.epsilon
+        return (CAP if self.least_visible else FLAT_BUDGET) / LEVELS
+
+    @property
+    def least_visible(self) -> bool:
+        """Whether the least visible change is looked for; other objectives know sign steps only."""
+        return self.method == "least-visible" and self.objective == "context-proportion"
+
+    @property
+    def wanted_fall(self) -> float:
+        """`fall`, or that of the strength."""
+        return FALLS[self.strength] if self.fall is None else self.fall
+
+    @property
     def first_step_size(self) -> float:
-        """`step_size`, or where that is None epsilon times 15 / steps, within 0.05 to 0.5.
+        """`step_size`, or where that is None the budget times 15 / steps, within 0.05 to 0.5.
 
         With 100 steps that is 0.15 epsilon: along the default schedule a colour value can then
         cross the whole budget some four times. From 300 steps on it is the paper's ratio.
         """
         if self.step_size is not None:
             return self.step_size
-        return self.epsilon * min(max(15 / self.steps, 0.05), 0.5)
+        return self.budget * min(max(15 / self.steps, 0.05), 0.5)
 
     @property
     def last_step(self) -> int:

@@ -149,7 +149,7 @@ def _compare(
 def _statement(editor: Editor, settings: ProtectSettings, count: int) -> str:
     said = (
         f"Measured on {count} photo{'' if count == 1 else 's'} and this editor alone; protected "
-        f"with epsilon {describe_epsilon(settings.epsilon)}, {settings.steps} steps, "
+        f"with epsilon {describe_epsilon(settings.budget)}, {settings.steps} steps, "
         f"robust {settings.robust}, seed {settings.seed}."
     )
     return f"{DEMONSTRATION} {said}" if editor.info.demonstration else said

@@ -108,7 +108,7 @@ def evaluate(
     plan = Plan(
         protections=build_protections(
             _split(methods) or [settings.objective],
-            [parse_epsilon(text)[0] for text in _split(budgets)] or [settings.epsilon],
+            [parse_epsilon(text)[0] for text in _split(budgets)] or [settings.budget],
             settings=settings,
         ),
         transforms=tuple(_split(transforms)) or TRANSFORMS,

@@ -12,9 +12,11 @@ from decontext.settings import (
     LEVELS,
     MAXIMUM_SEED,
     PRESETS,
+    Method,
     ObjectiveName,
     ProtectSettings,
     RobustLevel,
+    Strength,
 )
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def edit_steps_option(name: str, *, panel: str) -> Any:
     )
 
 
-EpsilonOption = Annotated[str | None, epsilon_option(DEFAULTS.epsilon)]
+EpsilonOption = Annotated[str | None, epsilon_option(DEFAULTS.budget)]
 StepsOption = Annotated[
     int | None,
     option("--steps", "Optimisation steps.", panel=BASICS, metavar="N", default=DEFAULTS.steps),
@@ -213,6 +215,38 @@ class MethodOptions(MeasureOptions, BudgetOptions):
             metavar="NAME",
             default="none",
             choices=tuple(PRESETS),
+        ),
+    ] = None
+    method: Annotated[
+        str | None,
+        option(
+            "--method",
+            "sign: up to a flat budget; least-visible: as little as can be seen.",
+            panel=BASICS,
+            metavar="NAME",
+            default=DEFAULTS.method,
+            choices=get_args(Method),
+        ),
+    ] = None
+    strength: Annotated[
+        str | None,
+        option(
+            "--strength",
+            "Of the least visible change: gentle, standard or strong; chooses that method.",
+            panel=BASICS,
+            metavar="NAME",
+            default=DEFAULTS.strength,
+            choices=get_args(Strength),
+        ),
+    ] = None
+    fall: Annotated[
+        float | None,
+        option(
+            "--fall",
+            "By what part attention is to fall, such as 0.6, in place of --strength.",
+            panel=METHOD,
+            metavar="PART",
+            default="that of --strength",
         ),
     ] = None
     robust: Annotated[

@@ -108,4 +108,6 @@ def parse_overrides(options: BudgetOptions) -> dict[str, Any]:
     for name in ("epsilon", "step_size"):
         if name in given:
             given[name], _ = parse_epsilon(given[name], name=name)
+    if "strength" in given or "fall" in given:
+        given.setdefault("method", "least-visible")
     return given

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from decontext.cli.many import ManyOptions, is_one_photo, protect_many, refuse_for_one
-from decontext.cli.options import EditorOptions, ProtectOptions, SaveOptions, output_option
+from decontext.cli.options import (
+    BASICS,
+    EditorOptions,
+    ProtectOptions,
+    SaveOptions,
+    flag,
+    output_option,
+)
 from decontext.cli.prepare import open_editor, read_settings, require_editor
 from decontext.cli.terminal import Terminal
-from decontext.cli.verdicts import DetailsOption, show_protection
+from decontext.cli.verdicts import DetailsOption, show_preview, show_protection
+from decontext.errors import InputError
 
 if TYPE_CHECKING:
     from decontext.cli.progress import Progress
@@ -35,6 +43,10 @@ def protect(
             default="NAME.protected.EXT beside PHOTO",
         ),
     ] = None,
+    preview: Annotated[
+        bool,
+        flag("--preview", "Save no photo, but a picture of how much is seen.", panel=BASICS),
+    ] = False,
     details: DetailsOption = False,
     model: EditorOptions,
     method: ProtectOptions,
@@ -50,8 +62,13 @@ def protect(
     terminal = Terminal(show)
     require_editor(model)
     if not is_one_photo(photos):
+        if preview:
+            raise InputError("--preview shows one photo; several were given.", "Give one of them.")
         return protect_many(terminal, photos, output, model, method, show, many)
     refuse_for_one(many)
+    if preview:
+        preview_one(terminal, Path(photos[0]), output, model, method, show, details=details)
+        return 0
     protect_one(terminal, Path(photos[0]), output, model, method, show, details=details)
     return 0
 
@@ -94,6 +111,38 @@ def protect_one(
             on_progress=_teller(progress),
         )
     show_protection(terminal, result, details=details)
+
+
+def preview_one(
+    terminal: Terminal,
+    photo: Path,
+    output: Path | None,
+    model: EditorOptions,
+    method: ProtectOptions,
+    show: SaveOptions,
+    *,
+    details: bool,
+) -> None:
+    """Write a picture of what protecting a photo would come to."""
+    settings = read_settings(method)
+    from decontext.photo.files import check_targets
+    from decontext.photo.images import load_photo
+    from decontext.preview import preview, preview_output
+
+    source, target = load_photo(photo), output or preview_output(photo)
+    given = [method.config] if method.config else []
+    check_targets([target], inputs=[photo, *given], force=show.force)
+    with terminal.progress("previewing") as progress:
+        chosen = open_editor(terminal, model, progress)
+        shown = preview(
+            source,
+            chosen,
+            output=target,
+            settings=settings,
+            force=show.force,
+            on_progress=_teller(progress),
+        )
+    show_preview(terminal, shown, details=details)
 
 
 def _teller(progress: Progress) -> OnProgress:

@@ -9,6 +9,7 @@ from decontext.cli.options import OUTPUT, flag
 from decontext.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from decontext.preview import Preview
     from decontext.saving import Result
     from decontext.verdict import Verification
 
@@ -27,11 +28,22 @@ def show_protection(terminal: Terminal, result: Result, *, details: bool) -> Non
         f"epsilon is {report['epsilon']}; the file differs by up to {verification.levels} levels, "
         f"PSNR {report['psnr_db']:.1f} dB"
     )
+    terminal.say(result.visibility.sentence)
     for note in report["notes"]:
         terminal.say(f"note: {note}")
     if details:
         _show_details(terminal, verification)
     terminal.show_json({"protected": verification.protected, "output": str(result.path), **report})
+
+
+def show_preview(terminal: Terminal, preview: Preview, *, details: bool) -> None:
+    """What the photo would be like; nothing but the picture was saved."""
+    _show_verdict(terminal, preview.verification)
+    terminal.say(f"saved {preview.path}; no protected photo was saved")
+    terminal.say(preview.visibility.sentence)
+    if details:
+        _show_details(terminal, preview.verification)
+    terminal.show_json(preview.to_dict())
 
 
 def show_verifications(

@@ -90,7 +90,7 @@ class Demonstration:
 
     def summary(self) -> tuple[str, ...]:
         """The numbers in sentences."""
-        lines = [f"epsilon: {describe_epsilon(self.settings.epsilon)}"]
+        lines = [f"epsilon: {describe_epsilon(self.settings.budget)}"]
         for exhibit in self.exhibits:
             found = exhibit.result.verification
             line = f"{exhibit.name}: context proportion {found.original:.3f}, protected "

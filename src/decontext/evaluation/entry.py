@@ -97,7 +97,7 @@ def evaluate(
     values = [parse_epsilon(b)[0] if isinstance(b, str) else b for b in budgets]
     plan = Plan(
         protections=build_protections(
-            list(methods) or [chosen.objective], values or [chosen.epsilon], settings=chosen
+            list(methods) or [chosen.objective], values or [chosen.budget], settings=chosen
         ),
         transforms=tuple(transforms),
         prompts=HELD_OUT[:prompts] if isinstance(prompts, int) else tuple(prompts),

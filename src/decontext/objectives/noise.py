@@ -37,9 +37,9 @@ def control_steps(
     """As `protect_steps`, for noise: one step, whose values are context proportions."""
     began, generator = time.perf_counter(), torch.Generator().manual_seed(settings.seed)
     noisy = control_noise(
-        settings.objective, original, epsilon=settings.epsilon, generator=generator, grey=grey
+        settings.objective, original, epsilon=settings.budget, generator=generator, grey=grey
     )
-    noisy = quantise(noisy, original, settings.epsilon)
+    noisy = quantise(noisy, original, settings.budget)
     passes = choose_passes(editor.info, settings, samples=4)
     proportion = context_proportion(editor, original, passes)
     with torch.no_grad():
@@ -53,7 +53,7 @@ def control_steps(
         value=value,
         start_value=start,
         best_value=value,
-        step_size=settings.epsilon,
+        step_size=settings.budget,
         seconds=time.perf_counter() - began,
         image=noisy,
         kept=noisy,

@@ -33,18 +33,18 @@ def draw_chain(level: RobustLevel, size: tuple[int, int], generator: torch.Gener
     if level == "off":
         return Transform("none", ())
     large = size[0] * size[1] > EXACT_UP_TO
-    if large and _draw(generator) < 1 / 3:
+    if large and draw_number(generator) < 1 / 3:
         return Transform("none", ())
-    choice = int(4 * _draw(generator))
+    choice = int(4 * draw_number(generator))
     if level == "jpeg":
-        return chain(_draw_jpeg(50, generator)) if choice else Transform("none", ())
+        return chain(draw_jpeg(50, generator)) if choice else Transform("none", ())
     lowest, reduced, cut = (60, 0.5, 2.0) if level == "web" else (30, 0.35, 8.0)
-    jpeg = _draw_jpeg(lowest, generator)
-    small = ("small", _draw_factor(reduced, size, generator))
+    jpeg = draw_jpeg(lowest, generator)
+    small = ("small", draw_factor(reduced, size, generator))
     chains: tuple[tuple[Part, ...], ...] = ((), (jpeg,), (small, jpeg), (jpeg, small))
     parts = chains[choice]
-    if _draw(generator) < 0.5:
-        parts = _cut(("crop", round(_draw(generator, 0, cut), 2)), parts, size)
+    if draw_number(generator) < 0.5:
+        parts = _cut(("crop", round(draw_number(generator, 0, cut), 2)), parts, size)
     if level == "strong":
         parts = (*parts, *_draw_extras(generator))
     return chain(*parts)
@@ -52,7 +52,7 @@ def draw_chain(level: RobustLevel, size: tuple[int, int], generator: torch.Gener
 
 def fixed_chains(level: RobustLevel, size: tuple[int, int]) -> tuple[Transform, ...]:
     """Four chains in the middle of what `draw_chain` draws, by which iterates are compared."""
-    small = _site_factor(size, sum(SITE_SIDES) / 2) if _is_large(size) else 0.7
+    small = usual_factor(size)
     names = {
         "off": ("none", "none", "none", "none"),
         "jpeg": ("none", "jpeg-90", "jpeg-75", "jpeg-60"),
@@ -62,19 +62,24 @@ def fixed_chains(level: RobustLevel, size: tuple[int, int]) -> tuple[Transform, 
     return tuple(parse_transform(name) for name in names[level])
 
 
-def _draw(generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> float:
+def usual_factor(size: tuple[int, int]) -> float:
+    """By what part sites reduce a photo of this size, in the middle of what is drawn."""
+    return site_factor(size, sum(SITE_SIDES) / 2) if is_large(size) else 0.7
+
+
+def draw_number(generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> float:
     share = torch.rand((), dtype=torch.float64, generator=generator, device=generator.device)
     return low + (high - low) * float(share)
 
 
-def _draw_jpeg(lowest: int, generator: torch.Generator) -> Part:
-    return "jpeg", float(int(_draw(generator, lowest, 96)))
+def draw_jpeg(lowest: int, generator: torch.Generator) -> Part:
+    return "jpeg", float(int(draw_number(generator, lowest, 96)))
 
 
-def _draw_factor(lowest: float, size: tuple[int, int], generator: torch.Generator) -> float:
-    if _is_large(size):
-        return round(_site_factor(size, _draw(generator, *SITE_SIDES)), 4)
-    return round(_draw(generator, lowest, 1.0), 3)
+def draw_factor(lowest: float, size: tuple[int, int], generator: torch.Generator) -> float:
+    if is_large(size):
+        return round(site_factor(size, draw_number(generator, *SITE_SIDES)), 4)
+    return round(draw_number(generator, lowest, 1.0), 3)
 
 
 def _cut(crop: Part, parts: tuple[Part, ...], size: tuple[int, int]) -> tuple[Part, ...]:
@@ -89,18 +94,18 @@ def _cut(crop: Part, parts: tuple[Part, ...], size: tuple[int, int]) -> tuple[Pa
 def _draw_extras(generator: torch.Generator) -> list[Part]:
     """What only the level `strong` adds, after everything else."""
     extras: list[Part] = []
-    if _draw(generator) < 0.5:
+    if draw_number(generator) < 0.5:
         extras.append(("flip", None))
-    if _draw(generator) < 1 / 3:
-        extras.append(("blur", round(_draw(generator, 0.3, 1.5), 2)))
-    if _draw(generator) < 1 / 3:
-        extras.append(("noise", round(_draw(generator, 0.01, 0.05), 3)))
+    if draw_number(generator) < 1 / 3:
+        extras.append(("blur", round(draw_number(generator, 0.3, 1.5), 2)))
+    if draw_number(generator) < 1 / 3:
+        extras.append(("noise", round(draw_number(generator, 0.01, 0.05), 3)))
     return extras
 
 
-def _is_large(size: tuple[int, int]) -> bool:
+def is_large(size: tuple[int, int]) -> bool:
     return size[0] * size[1] > EXACT_UP_TO
 
 
-def _site_factor(size: tuple[int, int], side: float) -> float:
+def site_factor(size: tuple[int, int], side: float) -> float:
     return min(1.0, side / max(size))

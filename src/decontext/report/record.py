@@ -21,6 +21,7 @@ from decontext.errors import InputError
 from decontext.photo.files import check_absent, write_whole
 from decontext.settings import ProtectSettings, describe_epsilon
 from decontext.verdict import DEMONSTRATION, Verification
+from decontext.visibility.scores import Visibility
 
 FORMAT = "decontext-report-1"
 PACKAGES = ("torch", "diffusers", "transformers", "pillow", "safetensors")
@@ -58,6 +59,7 @@ def build_report(
     settings: ProtectSettings,
     verification: Verification,
     psnr: float,
+    visibility: Visibility,
     seconds: float,
     steps: int | None = None,
     notes: Sequence[str] = (),
@@ -84,9 +86,10 @@ def build_report(
         },
         "settings": settings.to_dict(),
         "steps": settings.steps if steps is None else steps,
-        "epsilon": describe_epsilon(settings.epsilon),
+        "epsilon": describe_epsilon(settings.budget),
         "verification": verification.to_dict(),
         "psnr_db": psnr,
+        "visibility": visibility.to_dict(),
         "seconds": seconds,
         "notes": list(notes),
         "files": {

@@ -1,0 +1,108 @@
+"""The search for the least visible change, on functions that need no editor."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from decontext.errors import AttentionError
+from decontext.pgd import Step
+from decontext.photo.images import levels
+from decontext.visibility.distance import VisibleDistance
+from decontext.visibility.lessen import lessen
+
+
+@pytest.fixture(scope="module")
+def photo() -> Tensor:
+    noise = torch.rand((1, 3, 64, 64), generator=torch.Generator().manual_seed(0))
+    return (noise * 200 + 20).round() / 255
+
+
+def _seen(image: Tensor) -> Tensor:
+    """A stand-in for a proportion: falls as the left half gets darker than the right one."""
+    return torch.exp(20 * (image[..., :32].mean() - image[..., 32:].mean())) / 2
+
+
+def _run(photo: Tensor, **options: object) -> list[Step]:
+    settings: dict[str, object] = {
+        "fall": 0.5,
+        "epsilon": 16 / 255,
+        "steps": 60,
+        "generator": torch.Generator().manual_seed(0),
+    }
+    return list(lessen(_seen, photo, VisibleDistance(photo), **settings | options))  # type: ignore[arg-type]
+
+
+def test_wanted_fall_is_reached_and_hardly_passed(photo: Tensor) -> None:
+    last = _run(photo)[-1]
+    fall = 1 - last.best_value / last.start_value
+    assert 0.5 <= fall < 0.54
+    assert float(_seen(last.best)) == pytest.approx(last.best_value)
+
+
+def test_greater_fall_is_more_visible(photo: Tensor) -> None:
+    measure = VisibleDistance(photo)
+    little, much = (float(measure(_run(photo, fall=f)[-1].best - photo)) for f in (0.2, 0.6))
+    assert 0 < little < much / 2
+
+
+def test_search_ends_where_nothing_is_gained_any_more(photo: Tensor) -> None:
+    steps = _run(photo, steps=400)
+    assert steps[-1].index == steps[-1].steps == len(steps) < 400
+
+
+def test_best_is_on_whole_levels_and_within_the_cap(photo: Tensor) -> None:
+    last = _run(photo, fall=0.9, epsilon=3.7 / 255)[-1]
+    assert 1 <= levels(photo, last.best) <= 3
+    assert torch.equal((last.best * 255).round() / 255, last.best)
+    assert float(last.best.min()) >= 0 and float(last.best.max()) <= 1
+
+
+def test_what_cannot_be_reached_is_come_as_close_to_as_possible(photo: Tensor) -> None:
+    last = _run(photo, fall=0.99, epsilon=1 / 255, steps=20)[-1]
+    assert last.start_value * 0.01 < last.best_value < last.start_value
+
+
+def test_grey_photo_stays_grey(photo: Tensor) -> None:
+    grey = photo[:, :1].expand_as(photo)
+    best = _run(grey, shared_channels=True, steps=10)[-1].best
+    assert levels(grey, best) > 0
+    assert torch.equal(best[:, 0], best[:, 1]) and torch.equal(best[:, 0], best[:, 2])
+
+
+def test_same_seed_gives_the_same_picture_and_a_start_is_gone_on_from(photo: Tensor) -> None:
+    first, again = _run(photo, steps=10)[-1].best, _run(photo, steps=10)[-1].best
+    assert torch.equal(first, again)
+    on = _run(photo, steps=1, start=first)[-1]
+    assert on.value == pytest.approx(float(_seen(first)))
+
+
+def test_search_can_be_cancelled_between_steps(photo: Tensor) -> None:
+    steps = lessen(
+        _seen,
+        photo,
+        VisibleDistance(photo),
+        fall=0.5,
+        epsilon=16 / 255,
+        steps=60,
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert next(steps).index == 1
+    steps.close()  # type: ignore[attr-defined]
+    assert list(steps) == []
+
+
+def test_function_that_does_not_see_the_pixels_is_refused(photo: Tensor) -> None:
+    with pytest.raises(AttentionError, match="no gradient reaches the pixels"):
+        list(
+            lessen(
+                lambda image: torch.tensor(0.5),
+                photo,
+                VisibleDistance(photo),
+                fall=0.5,
+                epsilon=8 / 255,
+                steps=2,
+                generator=torch.Generator().manual_seed(0),
+            )
+        )
