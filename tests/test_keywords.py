@@ -11,7 +11,7 @@ from decontext.errors import InputError
 from decontext.keywords import SettingsKeywords, choose_settings
 from decontext.settings import ProtectSettings
 
-WRITTEN = {"epsilon": float | str, "step_size": float | str | None}
+WRITTEN = {"epsilon": float | str | None, "step_size": float | str | None}
 """What may also be written as people write it."""
 
 
@@ -37,7 +37,7 @@ def test_changes_of_colour_may_be_written_and_a_preset_named() -> None:
 def test_typo_is_an_error_that_says_what_was_meant() -> None:
     with pytest.raises(InputError, match="no setting is named 'epsilom'. Did you mean epsilon"):
         choose_settings(epsilom=3)  # type: ignore[call-arg]
-    with pytest.raises(InputError, match="no setting is named 'xyz'. There are epsilon, steps"):
+    with pytest.raises(InputError, match="no setting is named 'xyz'. There are method, strength"):
         choose_settings(xyz=3)  # type: ignore[call-arg]
     with pytest.raises(InputError, match="give one of them"):
         choose_settings(ProtectSettings(), "paper")
