@@ -1,6 +1,6 @@
 """Memory that loading and a step were said to take, and what the process took.
 
-    python -m benchmarks.memory_said --heads 8
+    python -m benchmarks.memory_said --heads 8 --page docs/performance.md
 
 makes a random transformer of FLUX's build, much narrower than FLUX (128 numbers a head), takes
 one step over all blocks in each of some ways to hold the weights, and prints what was said and the
@@ -14,11 +14,13 @@ import multiprocessing
 import tempfile
 import threading
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.sections import put, table
 from decontext.editors import load_editor
 from decontext.machine import describe_bytes
 
@@ -76,8 +78,8 @@ def make(folder: Path, heads: int, double: int, single: int) -> None:
     ).save_pretrained(folder / "transformer", max_shard_size="500MB")  # fmt: skip
 
 
-def measure(folder: Path, precision: str, stream: bool, side: int) -> None:
-    """One way, in this process, which does nothing else."""
+def measure(folder: Path, precision: str, stream: bool, side: int, answer: Connection) -> None:
+    """One way, in this process, which does nothing else; sends a row of the table."""
     torch.set_num_threads(1)
     editor: Any = load_editor(
         "flux-kontext", source=folder, device="cpu", dtype=precision, stream_weights=stream
@@ -92,16 +94,13 @@ def measure(folder: Path, precision: str, stream: bool, side: int) -> None:
         context = editor.encode_image(image, (side, side))
         editor.attend_latents(context, prompt, 0.99, noise, blocks).mean().backward()
     name = f"{precision}{', streamed' if stream else ''}"
-    print(
-        f"| {name} | {describe_bytes(said)} | {watch.above('RssAnon')} "
-        f"| {watch.above('RssFile')} |",
-        flush=True,
-    )
+    answer.send([name, describe_bytes(said), watch.above("RssAnon"), watch.above("RssFile")])
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure, print the table, and write it into the page."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--page", type=Path)
     parser.add_argument("--heads", type=int, default=8)
     parser.add_argument("--double", type=int, default=3)
     parser.add_argument("--single", type=int, default=6)
@@ -112,13 +111,25 @@ def main() -> None:
         folder = Path(name) / "kontext"
         make(folder, given.heads, given.double, given.single)
         size = sum(path.stat().st_size for path in (folder / "transformer").glob("*.safetensors"))
-        print(f"transformer's files: {describe_bytes(size)}; {given.side} x {given.side} pixels")
-        print("| weights | said | anonymous memory | mapped files |")
-        print("|---|---|---|---|", flush=True)
+        rows = []
         for precision, stream in WAYS:
-            process = context.Process(target=measure, args=(folder, precision, stream, given.side))
+            receive, send = context.Pipe(duplex=False)
+            process = context.Process(
+                target=measure, args=(folder, precision, stream, given.side, send)
+            )
             process.start()
+            send.close()
+            rows.append(receive.recv())
             process.join()
+            print(rows[-1], flush=True)
+    text = table(["weights", "said", "anonymous memory", "mapped files"], rows)
+    text += (
+        f"\n\nThe transformer's files have {describe_bytes(size)}; {given.double} double and "
+        f"{given.single} single blocks of {given.heads} heads; {given.side} x {given.side} pixels."
+    )
+    print(text)
+    if given.page:
+        put(given.page, "memory", text)
 
 
 if __name__ == "__main__":

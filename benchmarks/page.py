@@ -1,4 +1,4 @@
-"""docs/performance.md from what was measured; no figure in it is typed by hand."""
+"""Steps and photos in docs/performance.md, from what was measured."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.sections import put
+
 Entry = dict[str, Any]
 
-PAGE = """# What a step costs
-
-Written by `{command}` (`benchmarks/`), not by hand. Machine: {machine}, {threads} threads; Python
+PART = """Written by `{command}`. Machine: {machine}, {threads} threads; Python
 {python}, torch {torch}, diffusers {diffusers}. Each case ran in a process of its own; times are
 medians of {repeats} steps after one to warm up, memory is the peak of the process above what it
 took before the step.
@@ -44,7 +44,7 @@ projection. The photo is 4 to 3.
 
 
 def write_page(entries: Sequence[Entry], path: Path, *, command: str) -> None:
-    """Write the page into its place."""
+    """Write what was measured into its part of the page."""
     measured = [entry for entry in entries if "failed" not in entry["result"]]
     steps = [entry for entry in measured if entry["case"]["module"] == "step"]
     photos = [entry for entry in measured if entry["case"]["module"] == "photo"]
@@ -52,8 +52,7 @@ def write_page(entries: Sequence[Entry], path: Path, *, command: str) -> None:
     shares = [_speed(entry) / entry["result"]["matmul_rate"] for entry in ours]
     rates = [entry["result"]["matmul_rate"] for entry in ours]
     first = entries[0]["case"]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = PAGE.format(
+    text = PART.format(
         command=command,
         machine=_machine(),
         threads=first["threads"],
@@ -69,7 +68,7 @@ def write_page(entries: Sequence[Entry], path: Path, *, command: str) -> None:
         rate=statistics.median(rates) / 1e9,
         photos=_photo_table(photos),
     )
-    path.write_text(text, encoding="utf-8")
+    put(path, "steps", text)
 
 
 def _step_table(steps: Sequence[Entry]) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks import photo, step
 from benchmarks.page import write_page
+from benchmarks.sections import PAGE
 
 # Widths are chosen so that a full run takes about ten minutes on two cores.
 SIZES = (
@@ -100,7 +101,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--results", type=Path, default=Path("build/bench.jsonl"))
-    parser.add_argument("--page", type=Path, default=Path("docs/performance.md"))
+    parser.add_argument("--page", type=Path, default=PAGE)
     parser.add_argument("--toy", action="store_true")
     given = parser.parse_args()
     cases = list_cases(

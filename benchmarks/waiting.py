@@ -1,6 +1,6 @@
 """How threads that wait should wait: time of a step alone and beside busy processes.
 
-    python -m benchmarks.waiting
+    python -m benchmarks.waiting --page docs/performance.md
 
 Each way is a process of its own that takes steps against kontext-mini; beside it runs nothing, one
 busy Python loop, or a second run of the same kind. The ways take turns, `--rounds` times over, so
@@ -16,6 +16,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.sections import put, table
 
 WAYS: dict[str, dict[str, str]] = {
     "as torch does": {},
@@ -63,8 +66,9 @@ def beside(kind: str, way: str, steps: int) -> Iterator[None]:
 
 
 def main() -> None:
-    """Measure and print the table."""
+    """Measure, print the table, and write it into the page."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--page", type=Path)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
@@ -78,12 +82,14 @@ def main() -> None:
                         command, env=environment(way), capture_output=True, text=True, check=True
                     )
                 found.setdefault((way, kind), []).append(float(run.stdout))
-    print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print("| threads | " + " | ".join(f"beside {kind}" for kind in BESIDE) + " |")
-    print("|---" * (len(BESIDE) + 1) + "|")
-    for way in WAYS:
-        cells = [f"{statistics.median(found[way, kind]):.2f} s" for kind in BESIDE]
-        print(f"| {way} | " + " | ".join(cells) + " |")
+    rows = [
+        [way, *(f"{statistics.median(found[way, kind]):.2f} s" for kind in BESIDE)] for way in WAYS
+    ]
+    text = table(["threads", *(f"beside {kind}" for kind in BESIDE)], rows)
+    text += f"\n\nMedians of {given.rounds} runs on {os.cpu_count()} cores."
+    print(text)
+    if given.page:
+        put(given.page, "waiting", text)
 
 
 if __name__ == "__main__":
