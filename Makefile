@@ -9,7 +9,7 @@ LEVEL ?= full
 THREADS ?= 2
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=0 -o Acquire::http::Timeout=20
 
-.PHONY: help setup demo study test lint format bench browser
+.PHONY: help setup demo study test lint format bench browser docs docs-serve release-check
 
 help:
 	@echo "make setup   install everything into $(VENV)"
@@ -18,6 +18,8 @@ help:
 	@echo "make test    run the tests (make test TESTS=tests/test_cli.py for one file)"
 	@echo "make lint    check format, style and types"
 	@echo "make format  mend format and imports"
+	@echo "make docs    the site, into build/site; make docs-serve shows it while writing"
+	@echo "make release-check  build wheel and sdist, install the wheel into an empty environment, protect a photo there"
 	@echo "make bench   speed and memory against the original formula, about ten minutes; writes docs/performance.md"
 
 setup: $(READY)
@@ -59,3 +61,13 @@ format: $(READY)
 # Stopped and started again it goes on; remove build/bench.jsonl to measure anew.
 bench: $(READY)
 	$(BIN)/python -m benchmarks.run --threads $(THREADS)
+
+# Strict: a broken link, an unknown anchor or a public name without a docstring fails.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+docs-serve: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+release-check: $(READY)
+	$(BIN)/python -m release.check

@@ -86,7 +86,9 @@ def evaluate(
         rendered: the photos show rendered people.
         force: begin again.
         on_progress: called before each picture with (done, in all, what it is).
-        settings, preset, keywords: how to protect, as for `protect`.
+        settings: how to protect, as for `protect`.
+        preset: settings by name.
+        **keywords: single settings.
 
     Raises:
         InputError: no photo, no such method or transform, a folder that cannot be written to, or
