@@ -27,8 +27,9 @@ from torch.nn import functional
 import decontext
 from decontext.photo.images import Photo, load_photo, quantise
 from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
+from decontext.progress import drain
 from decontext.prompts import HELD_OUT
-from decontext.protect import drain, protect_steps
+from decontext.protect import protect_steps
 from decontext.settings import ProtectSettings
 from decontext.verify import verify_after
 from decontext.visibility.distance import TO_YCC, VisibleDistance

@@ -22,6 +22,8 @@ WAY_OF_THE_DATA = (
     "errors",
     "machine",
     "prompts",
+    "ranges",
+    "notation",
     "settings",
     "keywords",
     "photo",
@@ -33,9 +35,11 @@ WAY_OF_THE_DATA = (
     "editors",
     "edit",
     "objectives",
+    "preparing",
     "least_visible",
     "verdict",
     "verify",
+    "outcome",
     "report",
     "estimate",
     "doctor",
@@ -139,3 +143,10 @@ def test_examples_and_readme_use_exported_names() -> None:
         used = set(re.findall(r"\bdecontext\.([A-Za-z_]\w*)(?=\()", path.read_text("utf-8")))
         assert used, path
         assert used <= set(decontext.__all__), path
+
+
+def test_contributing_names_every_part_of_the_package() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for station in WAY_OF_THE_DATA[:-1]:
+        name = f"{station}/" if (PACKAGE / station).is_dir() else f"{station}.py"
+        assert f"| `{name}`" in text or f", `{name}`" in text, name

@@ -15,7 +15,8 @@ from decontext.errors import InputError
 from decontext.photo.images import levels, load_photo, psnr
 from decontext.photo.portraits import ASTRONAUT
 from decontext.preview import preview
-from decontext.protect import drain, protect_steps
+from decontext.progress import drain
+from decontext.protect import protect_steps
 from decontext.settings import CAP, FLAT_BUDGET, ProtectSettings
 from decontext.verdict import STRONG_DROP
 

@@ -22,7 +22,8 @@ from decontext import Result
 from decontext.errors import InputError, NotProtectedError
 from decontext.photo.images import levels, load_photo, read_pixels, to_array
 from decontext.photo.portraits import ASTRONAUT
-from decontext.protect import drain, improve, protect_steps
+from decontext.progress import drain
+from decontext.protect import improve, protect_steps
 from decontext.publishing.transforms import Transform
 from decontext.report import Report, report_path, settings_from_report, sha256
 from decontext.saving import default_output, saved_as

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decontext.errors import InputError
-from decontext.settings import ProtectSettings, describe_epsilon, parse_epsilon
+from decontext.notation import describe_epsilon, parse_epsilon
+from decontext.settings import ProtectSettings
 
 
 @pytest.mark.parametrize(

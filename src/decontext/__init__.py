@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from decontext.evaluation.entry import Evaluation, evaluate
     from decontext.keywords import SettingsKeywords
     from decontext.many import protect_many
+    from decontext.notation import parse_epsilon
     from decontext.photo.images import Photo, load_photo, read_pixels, save_photo
     from decontext.photo.sources import PhotoSource, to_photo
     from decontext.progress import Progress
     from decontext.protect import protect, protect_steps
     from decontext.saving import Result
-    from decontext.settings import ProtectSettings, parse_epsilon
+    from decontext.settings import ProtectSettings
     from decontext.verdict import Verification
     from decontext.verify import verify
 
@@ -86,12 +87,13 @@ _HOMES = {
     "evaluation.entry": ("Evaluation", "evaluate"),
     "keywords": ("SettingsKeywords",),
     "many": ("protect_many",),
+    "notation": ("parse_epsilon",),
     "photo.images": ("Photo", "load_photo", "read_pixels", "save_photo"),
     "photo.sources": ("PhotoSource", "to_photo"),
     "progress": ("Progress",),
     "protect": ("protect", "protect_steps"),
     "saving": ("Result",),
-    "settings": ("ProtectSettings", "parse_epsilon"),
+    "settings": ("ProtectSettings",),
     "verdict": ("Verification",),
     "verify": ("verify",),
 }

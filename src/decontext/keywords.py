@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
 from decontext.errors import InputError
+from decontext.notation import parse_epsilon
 from decontext.settings import (
     Method,
     ObjectiveName,
@@ -14,7 +15,6 @@ from decontext.settings import (
     RobustLevel,
     Schedule,
     Strength,
-    parse_epsilon,
 )
 
 

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from decontext.errors import AttentionError
+from decontext.notation import LEVELS
 from decontext.photo.levels import quantise, strips
-from decontext.settings import LARGE_PHOTO, LEVELS, Schedule
+from decontext.settings import LARGE_PHOTO, Schedule
 
 FINAL_SHARE = 0.1
 """What a falling schedule leaves of the first step size in the last step."""

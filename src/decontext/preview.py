@@ -13,8 +13,9 @@ from typing import Any
 from decontext.editors import Editor, load_editor
 from decontext.photo.files import check_targets
 from decontext.photo.images import Photo, load_photo
+from decontext.preparing import prepare
 from decontext.progress import Meter, OnProgress
-from decontext.protect import improve, measure, prepare, settle
+from decontext.protect import reach
 from decontext.saving import default_output, saved_as
 from decontext.settings import ProtectSettings
 from decontext.verdict import Verification
@@ -78,14 +79,17 @@ def preview(
         on_progress=on_progress,
     )
     meter.enter("preparing", "encoding instructions")
-    prepare(loaded, photo, settings)
-    settings = settle(photo, loaded, settings)
+    settings = prepare(loaded, photo, settings)
     saving = saved_as(default_output(photo.path), quality)
-    for picture, _ in improve(photo, loaded, settings, saving, on_step=meter.stepped):
-        saved = saving(picture).detach()
-        verification = measure(saved, photo, loaded, settings, on_measure=meter.measured)
-        if verification.reaches("strong"):
-            break
+    saved, verification, _ = reach(
+        "strong",
+        photo,
+        loaded,
+        settings,
+        saving=saving,
+        save=lambda picture: saving(picture).detach(),
+        meter=meter,
+    )
     seen = measure_visibility(photo.pixels, saved)
     said = f"protected: attention fell by {verification.drop:.0%}; {seen.sentence}"
     write_preview(draw_preview(photo.pixels, saved, ("photo", said)), target)

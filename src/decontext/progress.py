@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
+
+from torch import Tensor
 
 from decontext.errors import CancelledError
 from decontext.pgd import Step
@@ -94,3 +96,27 @@ class Meter:
         if self._on_measure is not None:
             self._on_measure(done, total)
         self.enter("measuring", f"pass {done} of {total}")
+
+
+class Counter:
+    """Counts steps from the first of the run, and passes them on."""
+
+    def __init__(self, on_step: OnStep | None, before: int) -> None:
+        self.done, self._before, self._on_step = before, before, on_step
+
+    def __call__(self, step: Step) -> None:
+        self.done = step.index + self._before
+        if self._on_step is not None:
+            self._on_step(replace(step, index=self.done, steps=step.steps + self._before))
+
+
+def drain(steps: Generator[Step, None, Tensor], on_step: OnStep | None = None) -> Tensor:
+    """Run the steps of a photo to their end and return the protected picture."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            image: Tensor = stop.value
+            return image
+        if on_step is not None:
+            on_step(step)

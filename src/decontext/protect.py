@@ -12,7 +12,7 @@ gets its name.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,30 +21,26 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from decontext.attention import resolve_blocks
-from decontext.editors import Editor, LoadsForMeasuring, Prepares, load_editor
-from decontext.errors import NotProtectedError
+from decontext.editors import Editor, load_editor
 from decontext.keywords import SettingsKeywords, choose_settings
 from decontext.least_visible import least_visible_steps
 from decontext.machine import explained_memory
-from decontext.objectives import CHECK_SEED, build_objective, control_steps, working_sizes
-from decontext.objectives.sensitivity import choose_blocks
+from decontext.notation import LEVELS
+from decontext.objectives import CHECK_SEED, build_objective, control_steps
+from decontext.outcome import measure, missed, not_protected
 from decontext.pgd import Step, descend
 from decontext.photo.images import Photo, psnr, quantise
 from decontext.photo.sources import PhotoSource, to_photo
-from decontext.progress import Cancel, Meter, OnMeasure, OnProgress, OnStep
-from decontext.prompts import HELD_OUT, OPTIMISE
+from decontext.preparing import prepare, settle
+from decontext.progress import Cancel, Counter, Meter, OnMeasure, OnProgress, OnStep, drain
 from decontext.publishing.chains import draw_chain, fixed_chains
 from decontext.publishing.transforms import Transform
 from decontext.report import build_report
 from decontext.saving import AS_IT_IS, Result, check_target, drafting, saved_as
-from decontext.settings import CONTROLS, LEVELS, MAXIMUM_SEED, ProtectSettings
+from decontext.settings import CONTROLS, MAXIMUM_SEED, ProtectSettings
 from decontext.verdict import Level, Verification
-from decontext.verify import count_passes, verify
+from decontext.verify import count_passes
 from decontext.visibility.scores import measure_visibility
-
-MISSED_BY = 0.03
-"""By how much a fall may miss what was wanted, on other draws, before a note says so."""
 
 
 def protect_steps(
@@ -174,19 +170,19 @@ def protect(
         meter.enter("loading", "loading the editor")
         loaded = load_editor(editor) if isinstance(editor, str) else editor
         meter.enter("preparing", "encoding instructions")
-        prepare(loaded, photo, settings)
-        settings = settle(photo, loaded, settings)
-        saving = saved_as(target, quality)
+        settings = prepare(loaded, photo, settings)
         least: Level = "weak" if accept_weak else "strong"
-        for picture, steps in improve(photo, loaded, settings, saving, on_step=meter.stepped):
-            saved = draft.save(picture)
-            verification = measure(saved, photo, loaded, settings, on_measure=meter.measured)
-            if verification.reaches(least):
-                break
-            failed = _not_protected(verification, steps)
-            del picture  # the next steps need a large photo's memory
-        else:
-            raise failed
+        saved, verification, steps = reach(
+            least,
+            photo,
+            loaded,
+            settings,
+            saving=saved_as(target, quality),
+            save=draft.save,
+            meter=meter,
+        )
+        if not verification.reaches(least):
+            raise not_protected(verification, steps)
         meter.enter("saving", str(target or "nothing is written"))
         report = build_report(
             original=photo.path,
@@ -202,11 +198,35 @@ def protect(
             psnr=psnr(photo.pixels, saved),
             visibility=measure_visibility(photo.pixels, saved),
             seconds=time.monotonic() - began,
-            notes=(*photo.notes, *_missed(settings, verification)),
+            notes=(*photo.notes, *missed(settings, verification)),
         )
         draft.keep(report)
     again = partial(measure, photo=photo, editor=loaded, settings=settings)
     return Result(saved, target, report, verification, settings, photo, again, least)
+
+
+def reach(
+    least: Level,
+    photo: Photo,
+    editor: Editor,
+    settings: ProtectSettings,
+    *,
+    saving: Transform,
+    save: Callable[[Tensor], Tensor],
+    meter: Meter,
+) -> tuple[Tensor, Verification, int]:
+    """Optimise, save and measure until the verdict is at least this, or the last step was taken.
+
+    Returns the pixels as `save` gave them back, what they measured as, and the steps it took.
+    """
+    for picture, steps in improve(photo, editor, settings, saving, on_step=meter.stepped):
+        saved = save(picture)
+        del picture  # Further steps need a large photo's memory.
+        verification = measure(saved, photo, editor, settings, on_measure=meter.measured)
+        reached = saved, verification, steps
+        if verification.reaches(least):
+            break
+    return reached
 
 
 def improve(
@@ -228,95 +248,8 @@ def improve(
         seed = (settings.seed + done) % MAXIMUM_SEED
         again = replace(settings, steps=more, seed=seed, step_limit=None)
         steps = protect_steps(photo, editor, again, saving=saving, start=picture)
-        counter = _Counter(on_step, done)
+        counter = Counter(on_step, done)
         picture = drain(steps, counter)
         done = counter.done  # The least visible change may be found before the last step.
         yield picture, done
         picture = picture.mul(LEVELS).round_().to(torch.uint8)  # a quarter of the memory
-
-
-def measure(
-    saved: Tensor,
-    photo: Photo,
-    editor: Editor,
-    settings: ProtectSettings,
-    *,
-    on_measure: OnMeasure | None = None,
-) -> Verification:
-    """`verify` a picture as the settings say, in the editor's best precision."""
-    return verify(
-        saved,
-        photo,
-        editor.for_measuring() if isinstance(editor, LoadsForMeasuring) else editor,
-        blocks=settings.blocks,
-        prompts=HELD_OUT[: settings.verify_prompts],
-        noises=settings.verify_noises,
-        seed=settings.seed,
-        working_size=settings.working_size,
-        on_measure=on_measure,
-    )
-
-
-def settle(photo: Photo, editor: Editor, settings: ProtectSettings) -> ProtectSettings:
-    """The settings with blocks that this editor has in place of "auto"."""
-    if settings.blocks != "auto":
-        return settings
-    return replace(settings, blocks=choose_blocks(editor, photo.pixels, seed=settings.seed))
-
-
-def drain(steps: Generator[Step, None, Tensor], on_step: OnStep | None = None) -> Tensor:
-    """Run `protect_steps` to its end and return the protected picture."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            image: Tensor = stop.value
-            return image
-        if on_step is not None:
-            on_step(step)
-
-
-def prepare(editor: Editor, photo: Photo, settings: ProtectSettings) -> None:
-    """All instructions of the run at once, so that the text encoders are needed once only."""
-    if isinstance(editor, Prepares):
-        info = editor.info
-        blocks = "all" if settings.blocks == "auto" else settings.blocks
-        editor.prepare(
-            [*OPTIMISE, *HELD_OUT[: settings.verify_prompts]],
-            resolve_blocks(blocks, info.double_blocks, info.single_blocks),
-            sizes=working_sizes(editor, photo.pixels, settings.working_sides),
-        )
-
-
-class _Counter:
-    """Counts steps from the first of the run, and passes them on."""
-
-    def __init__(self, on_step: OnStep | None, before: int) -> None:
-        self.done, self._before, self._on_step = before, before, on_step
-
-    def __call__(self, step: Step) -> None:
-        self.done = step.index + self._before
-        if self._on_step is not None:
-            self._on_step(replace(step, index=self.done, steps=step.steps + self._before))
-
-
-def _missed(settings: ProtectSettings, verification: Verification) -> tuple[str, ...]:
-    """What there is to say where the least visible change did not reach the wanted fall."""
-    wanted, reached = settings.wanted_fall, verification.drop
-    if not settings.least_visible or reached >= wanted - MISSED_BY:
-        return ()
-    return (f"attention was to fall by {wanted:.0%}, and fell by {reached:.0%}.",)
-
-
-def _not_protected(verification: Verification, steps: int) -> NotProtectedError:
-    """What was reached, and what to do."""
-    hint = "Try more --steps or a larger --epsilon."
-    if verification.level == "weak":
-        hint = "Try a higher --step-limit or a larger --epsilon, or take it with --accept-weak."
-    error = NotProtectedError(
-        f"after {steps} steps the photo did not measure as protected, and nothing was written. "
-        f"{verification.sentence}",
-        hint,
-    )
-    error.verification = verification
-    return error

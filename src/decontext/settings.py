@@ -4,13 +4,18 @@ Settings are written into the report of a run; read back, they repeat it. Nothin
 torch.
 """
 
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from decontext.errors import InputError
+from decontext.notation import (
+    LEVELS,
+    ORDINARY_SIZE,
+    check_epsilon,
+    parse_working_size,
+)
+from decontext.ranges import check_choice, check_count, check_number, check_sigma_range
 
 Schedule = Literal["constant", "linear", "cosine"]
 ObjectiveName = Literal[
@@ -35,12 +40,8 @@ FALLS: dict[Strength, float] = {"gentle": 0.55, "standard": 0.6, "strong": 0.7}
 FLAT_BUDGET, CAP = 8, 16
 """Levels of 255: the budget that sign steps use up, and the cap of the least visible change."""
 
-LEVELS = 255
-
 LARGE_PHOTO = 16 * 1024**2
 """Pixels above which memory counts more than the last bit, see `pgd` and `publishing.chains`."""
-ORDINARY_SIZE = "ordinary"
-SMALLEST_SIDE, LARGEST_SIDE = 64, 4096
 MAXIMUM_SEED = 2**63 - 1
 
 
@@ -143,25 +144,25 @@ class ProtectSettings:
 
     def __post_init__(self) -> None:
         if self.epsilon is not None:
-            _check_epsilon(self.epsilon)
+            check_epsilon(self.epsilon)
         if self.fall is not None:
-            _check_number("fall", self.fall, 0, 1, low_included=False, high_included=False)
+            check_number("fall", self.fall, 0, 1, low_included=False, high_included=False)
         if self.step_size is not None:
-            _check_number("step_size", self.step_size, 0, 1, low_included=False)
-        _check_number("momentum", self.momentum, 0, 1, high_included=False)
-        _check_number("random_start", self.random_start, 0, 1)
-        _check_sigma_range(self.sigma_range)
-        _check_choice("schedule", self.schedule, get_args(Schedule))
-        _check_choice("method", self.method, get_args(Method))
-        _check_choice("strength", self.strength, get_args(Strength))
-        _check_choice("objective", self.objective, get_args(ObjectiveName))
-        _check_choice("robust", self.robust, get_args(RobustLevel))
+            check_number("step_size", self.step_size, 0, 1, low_included=False)
+        check_number("momentum", self.momentum, 0, 1, high_included=False)
+        check_number("random_start", self.random_start, 0, 1)
+        check_sigma_range(self.sigma_range)
+        check_choice("schedule", self.schedule, get_args(Schedule))
+        check_choice("method", self.method, get_args(Method))
+        check_choice("strength", self.strength, get_args(Strength))
+        check_choice("objective", self.objective, get_args(ObjectiveName))
+        check_choice("robust", self.robust, get_args(RobustLevel))
         for name in ("steps", "samples_per_step", "verify_prompts", "verify_noises"):
-            _check_count(name, getattr(self, name), 1)
+            check_count(name, getattr(self, name), 1)
         if self.step_limit is not None:
-            _check_count("step_limit", self.step_limit, self.steps)
-        _check_count("seed", self.seed, 0, MAXIMUM_SEED)
-        _check_count("refresh_text", self.refresh_text, 0)
+            check_count("step_limit", self.step_limit, self.steps)
+        check_count("seed", self.seed, 0, MAXIMUM_SEED)
+        check_count("refresh_text", self.refresh_text, 0)
         if not isinstance(self.count_vlm_tokens, bool):
             raise InputError(
                 f"count_vlm_tokens is {self.count_vlm_tokens!r}; it must be true or false."
@@ -217,7 +218,7 @@ class ProtectSettings:
         Raises:
             InputError: there is no such preset, or a value is out of its range.
         """
-        _check_choice("preset", name, tuple(PRESETS))
+        check_choice("preset", name, tuple(PRESETS))
         return cls(**PRESETS[name] | overrides)
 
     def to_dict(self) -> dict[str, Any]:
@@ -244,119 +245,3 @@ class ProtectSettings:
         if isinstance(values.get("sigma_range"), list):
             values["sigma_range"] = tuple(values["sigma_range"])
         return cls(**values)
-
-
-def parse_working_size(text: str) -> tuple[int | None, ...]:
-    """Sides of the working sizes in pixels, without repeats; None is the ordinary size.
-
-    Raises:
-        InputError: neither "ordinary" nor whole numbers from 64 to 4096.
-    """
-    sides: list[int | None] = []
-    for part in text.split(",") if isinstance(text, str) else [repr(text)]:
-        name = part.strip()
-        if name == ORDINARY_SIZE:
-            sides.append(None)
-        elif re.fullmatch(r"\d{1,5}", name) and SMALLEST_SIDE <= int(name) <= LARGEST_SIDE:
-            sides.append(int(name))
-        else:
-            raise InputError(
-                f"working_size is {text!r}; it must be 'ordinary' or pixels a side, "
-                f"{SMALLEST_SIDE} to {LARGEST_SIDE}.",
-                "Try ordinary, 512 or ordinary,512.",
-            )
-    return tuple(dict.fromkeys(sides))
-
-
-def parse_epsilon(text: str, *, name: str = "epsilon") -> tuple[float, str]:
-    """Read a change of a colour value as people write it: `8/255`, `8` (levels) or `0.03`.
-
-    A number of at least 1 counts levels of 255, a smaller one is a fraction of the full range.
-    `name` is what an error calls the value; step sizes are written alike.
-
-    Returns:
-        The fraction of the full range, (0, 1], and in words how the text was understood.
-
-    Raises:
-        InputError: not such a number, 0 or less, or more than the full range.
-    """
-    number = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
-    match = re.fullmatch(rf"\s*{number}\s*(?:/\s*{number}\s*)?", text, flags=re.ASCII)
-    if match is None:
-        raise InputError(f"{name} is {text!r}; it must be a number.", "Try 8/255, 8 or 0.03.")
-    value, divisor = float(match[1]), match[2]
-    if divisor is not None:
-        value = value / float(divisor) if float(divisor) else math.inf
-    elif value >= 1:
-        value /= LEVELS
-    if not 0 < value <= 1:
-        raise InputError(
-            f"{name} is {text.strip()}; it must be above 0 and at most 255 levels.",
-            "Try 8/255, 8 or 0.03.",
-        )
-    return value, describe_epsilon(value)
-
-
-def describe_epsilon(value: float) -> str:
-    """In words, such as "8/255 of full range (8 levels)"."""
-    levels = value * LEVELS
-    whole = round(levels)
-    if abs(levels - whole) < 1e-6:
-        return f"{whole}/255 of full range ({whole} level{'' if whole == 1 else 's'})"
-    return f"{value:.4g} of full range ({levels:.4g} levels)"
-
-
-def _check_epsilon(value: float) -> None:
-    if _is_number(value) and 1 < value <= LEVELS:
-        raise InputError(
-            f"epsilon is {value:g}; it must be in (0, 1].", f"Did you mean {value:g}/255?"
-        )
-    _check_number("epsilon", value, 0, 1, low_included=False)
-    if value * LEVELS < 1 - 1e-6:
-        raise InputError(
-            f"epsilon is {value:g}, less than one level of a saved photo; "
-            "it must be at least 1/255.",
-            "Try 8/255.",
-        )
-
-
-def _check_number(
-    name: str,
-    value: float,
-    low: float,
-    high: float,
-    *,
-    low_included: bool = True,
-    high_included: bool = True,
-) -> None:
-    inside = (
-        _is_number(value)
-        and (low <= value if low_included else low < value)
-        and (value <= high if high_included else value < high)
-    )
-    if not inside:
-        interval = f"{'[' if low_included else '('}{low}, {high}{']' if high_included else ')'}"
-        raise InputError(f"{name} is {value!r}; it must be in {interval}.")
-
-
-def _check_count(name: str, value: int, low: int, high: int = 1_000_000) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise InputError(f"{name} is {value!r}; it must be a whole number, {low} to {high}.")
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
-
-
-def _check_sigma_range(value: tuple[float, float]) -> None:
-    is_pair = isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
-    if not is_pair or not 0 <= value[0] <= value[1] <= 1:
-        raise InputError(
-            f"sigma_range is {value!r}; it must be two rising numbers in [0, 1].",
-            "Try (0.98, 1.0).",
-        )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

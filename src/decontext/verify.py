@@ -18,6 +18,7 @@ from torch import Tensor
 from decontext.attention import resolve_blocks
 from decontext.editors import AttendsLatents, Editor, Prepares, Prompt, load_editor
 from decontext.errors import InputError
+from decontext.notation import ORDINARY_SIZE, parse_working_size
 from decontext.objectives import working_sizes
 from decontext.photo.images import levels
 from decontext.photo.sources import PhotoSource, read_pixels
@@ -25,7 +26,6 @@ from decontext.progress import OnMeasure
 from decontext.prompts import HELD_OUT
 from decontext.publishing.controls import find_blur, show_the_same, usual_change, with_noise
 from decontext.publishing.transforms import Transform, parse_transform
-from decontext.settings import ORDINARY_SIZE, parse_working_size
 from decontext.verdict import Measurement, Verification
 
 SIGMAS = (0.98, 0.99, 1.0)

@@ -20,7 +20,8 @@ from decontext.editors._base import Editor
 from decontext.objectives import build_objective
 from decontext.objectives.sensitivity import weigh_blocks
 from decontext.photo.images import Photo, levels
-from decontext.protect import drain, protect_steps
+from decontext.progress import drain
+from decontext.protect import protect_steps
 from decontext.settings import CONTROLS, ObjectiveName, ProtectSettings
 
 OPTIMISED = [name for name in get_args(ObjectiveName) if name not in CONTROLS]

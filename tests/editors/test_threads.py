@@ -19,8 +19,9 @@ from decontext.editors import load_editor
 from decontext.editors._base import Editor
 from decontext.editors.flux_kontext import FluxKontextEditor
 from decontext.photo.images import Photo
+from decontext.progress import drain
 from decontext.prompts import HELD_OUT
-from decontext.protect import drain, protect_steps
+from decontext.protect import protect_steps
 from decontext.settings import ProtectSettings
 from decontext.verify import verify
 

@@ -20,8 +20,8 @@ from decontext.objectives.sensitivity import (
     weigh_blocks,
 )
 from decontext.photo.images import Photo
+from decontext.preparing import settle
 from decontext.prompts import OPTIMISE
-from decontext.protect import settle
 from decontext.settings import ProtectSettings
 
 DOUBLE, SINGLE = tiny_models.DOUBLE_BLOCKS, tiny_models.SINGLE_BLOCKS

@@ -19,13 +19,15 @@ from decontext.analysis.results import SENSITIVITY_SIGMAS, Analysis, PhotoAnalys
 from decontext.attention import resolve_blocks
 from decontext.editors import Editor
 from decontext.evaluation.identity import can_recognise, compare_faces
+from decontext.notation import describe_epsilon
 from decontext.objectives.sensitivity import choose_blocks, prefix_sets, single_sets, weigh_blocks
 from decontext.photo.files import check_absent, check_targets, make_folder, write_whole
 from decontext.photo.images import Photo, to_array
-from decontext.protect import drain, protect_steps
+from decontext.progress import drain
+from decontext.protect import protect_steps
 from decontext.report import DEMONSTRATION, build_page
 from decontext.report.plot import check_matplotlib
-from decontext.settings import ProtectSettings, describe_epsilon
+from decontext.settings import ProtectSettings
 
 STAGES = 5
 

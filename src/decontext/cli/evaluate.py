@@ -99,8 +99,8 @@ def evaluate(
     from decontext.evaluation.run import evaluate as run_evaluation
     from decontext.evaluation.run import load_instruments
     from decontext.evaluation.spreadsheet import write_spreadsheets
+    from decontext.notation import parse_epsilon
     from decontext.prompts import HELD_OUT
-    from decontext.settings import parse_epsilon
 
     photos = find_photos(folder)
     if output.is_dir() and output.samefile(folder):

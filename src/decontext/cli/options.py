@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from decontext.cli.declare import BASICS, MACHINE, METHOD, OUTPUT, PANELS, expand, flag, option
 from decontext.editors import editor_names
+from decontext.notation import LEVELS
 from decontext.settings import (
-    LEVELS,
     MAXIMUM_SEED,
     PRESETS,
     Method,

@@ -96,7 +96,8 @@ def read_settings(
 
 def parse_overrides(options: BudgetOptions) -> dict[str, Any]:
     """What was given on the command line, as values of `ProtectSettings`."""
-    from decontext.settings import ProtectSettings, parse_epsilon
+    from decontext.notation import parse_epsilon
+    from decontext.settings import ProtectSettings
 
     known = {field.name for field in fields(ProtectSettings)}
     given = {

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from decontext.demo.results import Demonstration, Edit, Exhibit, count_same, tell
 from decontext.evaluation.identity import THRESHOLD
+from decontext.notation import LEVELS
 from decontext.report import DEMONSTRATION, Figure, Pair, Row, Section, build_page
-from decontext.settings import LEVELS
 
 TITLE = "Who does the edit show?"
 NAMES = {"astronaut": "Eileen Collins", "grace_hopper": "Grace Hopper"}

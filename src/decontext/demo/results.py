@@ -11,10 +11,11 @@ from torch import Tensor
 
 from decontext.evaluation.identity import THRESHOLD
 from decontext.evaluation.tables import number_beside
+from decontext.notation import describe_epsilon
 from decontext.photo.images import Photo
 from decontext.report import DEMONSTRATION
 from decontext.saving import Result
-from decontext.settings import ProtectSettings, describe_epsilon
+from decontext.settings import ProtectSettings
 
 EXAMPLE = "put a red hat on the person"
 """The instruction whose edits are shown first, where they tell the story: one sees it followed."""

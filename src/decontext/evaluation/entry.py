@@ -18,11 +18,12 @@ from decontext.evaluation.sentences import tell_findings
 from decontext.evaluation.spreadsheet import write_spreadsheets
 from decontext.evaluation.tables import short_table
 from decontext.keywords import SettingsKeywords, choose_settings
+from decontext.notation import parse_epsilon
 from decontext.photo.files import check_targets, make_folder
 from decontext.photo.images import save_photo
 from decontext.photo.sources import PhotoSource, to_photo
 from decontext.prompts import HELD_OUT
-from decontext.settings import ProtectSettings, parse_epsilon
+from decontext.settings import ProtectSettings
 
 GIVEN = "photos"
 """Folder of photos that were no files."""

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from decontext.editors import Editor
 from decontext.errors import InputError
+from decontext.notation import LEVELS
 from decontext.prompts import HELD_OUT
 from decontext.publishing.transforms import parse_transform
 from decontext.report import FORMAT, report_path
-from decontext.settings import LEVELS, ObjectiveName, ProtectSettings, RobustLevel
+from decontext.settings import ObjectiveName, ProtectSettings, RobustLevel
 
 ORIGINAL = "original"
 """In place of a protection: the photo as it was."""

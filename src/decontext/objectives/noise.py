@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from decontext.editors import Editor
+from decontext.notation import LEVELS
 from decontext.objectives.context_proportion import context_proportion
 from decontext.objectives.draws import CHECK_SEED, choose_passes
 from decontext.pgd import Step
 from decontext.photo.images import quantise
-from decontext.settings import LEVELS, ProtectSettings
+from decontext.settings import ProtectSettings
 
 
 def control_noise(

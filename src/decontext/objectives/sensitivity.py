@@ -19,9 +19,9 @@ from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 from decontext.attention import resolve_blocks
 from decontext.editors import Editor
+from decontext.notation import LEVELS
 from decontext.photo.resampling import resize
 from decontext.prompts import OPTIMISE
-from decontext.settings import LEVELS
 
 SIGMAS = (0.98, 1.0)
 DRAWS = 4

@@ -11,7 +11,7 @@ from decontext.errors import InputError
 def working_sizes(
     editor: Editor, photo: Tensor, sides: Sequence[int | None]
 ) -> tuple[tuple[int, int], ...]:
-    """Sizes in pixels at which the editor sees a photo; see `settings.parse_working_size`.
+    """Sizes in pixels at which the editor sees a photo; see `notation.parse_working_size`.
 
     Raises:
         InputError: the editor sees photos at its ordinary size only.

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from decontext.notation import LEVELS
 from decontext.photo.levels import strips
 from decontext.publishing.transforms import parse_transform
-from decontext.settings import LEVELS
 
 MOST_OF_THE_VALUES = 0.99
 LEAST_LIKENESS, USUAL_BUDGET = 0.4, 64

@@ -18,8 +18,9 @@ import torch
 
 from decontext.editors import EditorInfo
 from decontext.errors import InputError
+from decontext.notation import describe_epsilon
 from decontext.photo.files import check_absent, write_whole
-from decontext.settings import ProtectSettings, describe_epsilon
+from decontext.settings import ProtectSettings
 from decontext.verdict import DEMONSTRATION, Verification
 from decontext.visibility.scores import Visibility
 
