@@ -12,6 +12,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 import tiny_models
 from PIL import Image
@@ -260,8 +261,11 @@ def test_what_the_program_left_is_no_photo(photos: Path) -> None:
 def test_spreadsheets_hold_every_edit_and_a_summary(run: Any, tmp_path: Path) -> None:
     rows, _ = run()
     files = write_spreadsheets(rows, tmp_path / "out")
+    assert [file.name for file in files] == [
+        "edits.csv", "edits.parquet", "summary.csv", "summary.parquet",
+    ]  # fmt: skip
     edits, summary = (
-        list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")))) for file in files
+        list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")))) for file in files[::2]
     )
     assert [cells["photo"] for cells in edits] == ["a.png", "a.png", "b.png", "b.png"]
     for cells, row in zip(edits, (row for row in rows if row["kind"] == "edit"), strict=True):
@@ -273,5 +277,8 @@ def test_spreadsheets_hold_every_edit_and_a_summary(run: Any, tmp_path: Path) ->
     assert [cells["version"] for cells in summary] == ["the original", "uniform 16/255"]
     assert {cells["edits"] for cells in summary} == {"2"}
     assert float(summary[1]["levels"]) <= 16
+    for table, file in zip((edits, summary), files[1::2], strict=True):
+        typed = pyarrow.parquet.read_table(file).to_pylist()
+        assert [{k: "" if v is None else str(v) for k, v in row.items()} for row in typed] == table
     write_spreadsheets([row for row in rows if row["kind"] == "heading"], tmp_path)
     assert (tmp_path / "edits.csv").read_bytes() == b""

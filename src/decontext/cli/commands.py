@@ -26,6 +26,7 @@ from decontext.cli.help import Command, Group
 from decontext.cli.options import ShowOptions, expand, flag
 from decontext.cli.prepare import hide_log
 from decontext.cli.protect import protect
+from decontext.cli.report import report
 from decontext.cli.terminal import Terminal
 from decontext.cli.verify import verify
 from decontext.errors import DecontextError, InputError
@@ -46,7 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS = (protect, verify, edit, editors, evaluate, analyze, doctor, cache, demo)
+COMMANDS = (protect, verify, edit, editors, evaluate, report, analyze, doctor, cache, demo)
 """In the order of `decontext --help`; a new command is a module here and an entry."""
 
 for command in COMMANDS:

@@ -1,10 +1,14 @@
-"""The results as CSV, for spreadsheets and for other programs: one row an edit, and a summary."""
+"""The results for spreadsheets and other programs: one row an edit, and a summary.
+
+As CSV always, as Parquet too where pyarrow is installed.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +24,25 @@ _SETTINGS = ("objective", "epsilon", "robust", "steps", "blocks")
 Cells = dict[str, Any]
 
 
-def write_spreadsheets(rows: list[Row], folder: Path) -> tuple[Path, Path]:
-    """Write `edits.csv` and `summary.csv` into the folder of an evaluation.
+def write_spreadsheets(rows: list[Row], folder: Path) -> tuple[Path, ...]:
+    """Write `edits` and `summary` into the folder of an evaluation, each as .csv and .parquet.
 
-    Numbers have a point and all their digits; what is missing is an empty cell.
+    Numbers have a point and all their digits; what is missing is an empty cell, in Parquet a null.
+    Without pyarrow (extra `eval`) there is no Parquet.
 
     Raises:
         InputError: they cannot be written.
     """
     figures = Figures(rows)
-    edits, summary = folder / EDITS, folder / SUMMARY
-    write_whole(_to_csv(_edit_cells(figures)), edits)
-    write_whole(_to_csv(_summary_cells(figures)), summary)
-    return edits, summary
+    written = []
+    for name, table in ((EDITS, _edit_cells(figures)), (SUMMARY, _summary_cells(figures))):
+        path = folder / name
+        write_whole(_to_csv(table), path)
+        written.append(path)
+        if table and find_spec("pyarrow"):
+            written.append(path.with_suffix(".parquet"))
+            write_whole(_to_parquet(table), written[-1])
+    return tuple(written)
 
 
 def _edit_cells(figures: Figures) -> list[Cells]:
@@ -119,3 +129,17 @@ def _to_csv(table: Sequence[Cells]) -> bytes:
         writer.writeheader()
         writer.writerows(table)
     return text.getvalue().encode()
+
+
+def _to_parquet(table: Sequence[Cells]) -> bytes:
+    """Columns as in the CSV file, with types: what is whole in some rows only is a number."""
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = {name: [row.get(name) for row in table] for name in table[0]}
+    for name, values in columns.items():
+        if any(isinstance(value, float) for value in values):
+            columns[name] = [None if value is None else float(value) for value in values]
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), sink)
+    return sink.getvalue()
