@@ -19,7 +19,8 @@ from decontext.cli.options import (
     option,
     output_option,
 )
-from decontext.cli.prepare import open_editor, read_settings, require_editor
+from decontext.cli.prepare import open_editor, parse_overrides, read_settings, require_editor
+from decontext.cli.protocol import ProtocolOptions, evaluate_protocol
 from decontext.cli.terminal import Terminal
 from decontext.errors import InputError
 
@@ -29,6 +30,7 @@ def evaluate(
     output: Annotated[Path, output_option("Folder for the report.", metavar="FOLDER")],
     model: EditorOptions,
     method: MethodOptions,
+    published: ProtocolOptions,
     show: SaveOptions,
     methods: Annotated[
         str | None,
@@ -93,6 +95,11 @@ def evaluate(
     """
     terminal = Terminal(show)
     require_editor(model)
+    if published.protocol:
+        overrides = parse_overrides(method)
+        task = published.task(folder, overrides, rendered=rendered, edit_steps=edit_steps)
+        evaluate_protocol(terminal, task, output, model, force=show.force)
+        return
     settings = read_settings(method)
     from decontext.evaluation.page import write_page
     from decontext.evaluation.plan import TRANSFORMS, Plan, build_protections, find_photos

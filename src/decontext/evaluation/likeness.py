@@ -39,8 +39,7 @@ class ImageEncoder:
     @torch.no_grad()
     def embed(self, image: Tensor) -> Tensor:
         """A picture `(1, 3, height, width)` in [0, 1] as a vector of length 1."""
-        mean, spread = (torch.tensor(v)[:, None, None] for v in (self._mean, self._spread))
-        vector: Tensor = self._features((resize(image.float(), (_SIZE, _SIZE)) - mean) / spread)[0]
+        vector: Tensor = self._features(_normalise(image, self._mean, self._spread))[0]
         return vector.div(vector.norm())
 
     def compare(self, first: Tensor, second: Tensor) -> float:
@@ -57,6 +56,16 @@ def load_image_encoder(clip: str | Path = CLIP) -> ImageEncoder:
         InputError: neither is there.
     """
     return _load_clip(clip) or _load_stand_in()
+
+
+def normalise_for_clip(image: Tensor) -> Tensor:
+    """A picture `(1, 3, height, width)` in [0, 1] as CLIP's networks take it."""
+    return _normalise(image, _CLIP_MEAN, _CLIP_SPREAD)
+
+
+def _normalise(image: Tensor, mean: tuple[float, ...], spread: tuple[float, ...]) -> Tensor:
+    middle, width = (torch.tensor(values)[:, None, None] for values in (mean, spread))
+    return (resize(image.float(), (_SIZE, _SIZE)) - middle) / width
 
 
 def _load_clip(source: str | Path) -> ImageEncoder | None:

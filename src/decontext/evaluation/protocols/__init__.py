@@ -1,0 +1,1 @@
+"""Published ways of evaluating, as plans: whose people, which versions, which instructions."""
