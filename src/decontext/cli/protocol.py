@@ -33,6 +33,7 @@ class ProtocolOptions:
             panel=METHOD,
             metavar="NAME",
             choices=PROTOCOLS,
+            default="none",
         ),
     ] = None
     parts_of_it: Annotated[
