@@ -16,6 +16,7 @@ import typer
 from decontext import __version__
 from decontext.cli import INTERRUPTED, STOPPED
 from decontext.cli.analyze import analyze
+from decontext.cli.app import app as page
 from decontext.cli.cache import cache
 from decontext.cli.demo import demo
 from decontext.cli.doctor import doctor
@@ -47,7 +48,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS = (protect, verify, edit, editors, evaluate, report, analyze, doctor, cache, demo)
+COMMANDS = (protect, verify, edit, editors, evaluate, report, analyze, doctor, cache, demo, page)
 """In the order of `decontext --help`; a new command is a module here and an entry."""
 
 for command in COMMANDS:

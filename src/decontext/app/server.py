@@ -1,0 +1,215 @@
+"""Serves the page: a small web server around `page`, its files, and `/health`.
+
+Nothing is sent anywhere: Gradio's reports about its use are off before it is imported, its page is
+served with a policy that lets browsers load nothing from elsewhere, and there is no public link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from importlib.resources import files
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from decontext.app.calibration import FOLDER as PORTRAITS
+from decontext.app.guard import LOCAL, Guard, read_cookie
+from decontext.app.service import Service
+from decontext.app.texts import LANGUAGES, choose_language, read_texts
+from decontext.errors import InputError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+SECONDS_TO_STOP = 5
+SECONDS_BETWEEN_TIDYING = 60.0
+SECONDS_UPLOAD_AFTER_USE = 600.0
+
+
+def build_app(
+    service: Service, *, hosts: Sequence[str] = LOCAL, password: str | None = None
+) -> Guard:
+    """The whole web application.
+
+    Raises:
+        InputError: the extra `app` is not installed.
+    """
+    _prepare_gradio(service)
+    import gradio as gr
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+
+    from decontext.app.page import Page
+    from decontext.app.theme import Calm
+
+    @asynccontextmanager
+    async def living(app: Starlette) -> AsyncIterator[None]:
+        tidying = asyncio.create_task(_tidy(service))
+        yield
+        tidying.cancel()
+
+    app = FastAPI(lifespan=living, docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/health")
+    def health() -> JSONResponse:
+        return JSONResponse(service.health())
+
+    @app.get("/files/{token}/{place:path}")
+    def file(token: str, place: str, request: Request) -> Response:
+        owner = read_cookie(request.headers.get("cookie", ""))
+        path = service.storage.find(token, place, owner)
+        if path is None:
+            return PlainTextResponse("there is no such file.\n", 404)
+        # A report is shown as text, a picture as one; nothing a visitor sent is run as a page.
+        safe = {"content-disposition": _disposition(path.name), "cache-control": "no-store"}
+        return FileResponse(path, headers=safe)
+
+    @app.get("/portraits/{name}")
+    def portrait(name: str) -> Response:
+        path = PORTRAITS / name
+        known = re.fullmatch(r"[\w-]+\.(png|webp)", name) and path.is_file()
+        return FileResponse(path) if known else PlainTextResponse("there is none.\n", 404)
+
+    scheme = '<meta name="color-scheme" content="light dark">'
+    shared: dict[str, Any] = {
+        "theme": Calm(),
+        "css": _read("style.css"),
+        "head": f"{scheme}<script>{_read('script.js')}</script>",
+        "footer_links": [],
+        "run_history": False,
+        "ssr_mode": False,
+        "pwa": False,
+        "mcp_server": False,
+        "enable_monitoring": False,
+        "max_file_size": service.limits.bytes,
+        "allowed_paths": [],
+    }
+    for code in (*LANGUAGES[1:], LANGUAGES[0]):  # What lies at the root comes last.
+        blocks = Page(service, read_texts(code)).build()
+        path = "/" if code == LANGUAGES[0] else f"/{code}"
+        app = gr.mount_gradio_app(app, blocks, path, **shared)
+    return Guard(
+        _Languages(app),
+        hosts=tuple(hosts),
+        password=password,
+        largest=service.limits.bytes,
+        on_leave=service.leave,
+    )
+
+
+def serve(
+    app: Guard, service: Service, *, host: str, port: int, on_ready: Callable[[str], None]
+) -> None:
+    """Serve until Ctrl-C or SIGTERM: then running jobs are cancelled and nothing new is taken.
+
+    Args:
+        port: 0 takes a free one.
+        on_ready: called with the address once the page can be opened.
+
+    Raises:
+        InputError: the address is taken or cannot be used.
+    """
+    import uvicorn
+
+    listening = _listen(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{listening.getsockname()[1]}/"
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            on_ready(address)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # Pages that are open wait for their jobs: these end first.
+            threading.Thread(target=service.queue.close).start()
+            await super().shutdown(sockets)
+
+    config = uvicorn.Config(
+        app,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SECONDS_TO_STOP,
+        lifespan="on",
+        ws="none",
+    )
+    with listening:
+        Server(config).run([listening])
+
+
+class _Languages:
+    """Sends who opens the root to the page in the browser's language; `?lang=en` stays."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] == "/" and scope["method"] == "GET":
+            headers = dict(scope["headers"])
+            language = choose_language(headers.get(b"accept-language", b"").decode("latin-1"))
+            opened = headers.get(b"sec-fetch-mode") == b"navigate"
+            if opened and b"lang=" not in scope["query_string"] and language != LANGUAGES[0]:
+                where = [(b"location", f"/{language}/".encode()), (b"vary", b"accept-language")]
+                await send({"type": "http.response.start", "status": 307, "headers": where})
+                await send({"type": "http.response.body", "body": b""})
+                return
+        await self._app(scope, receive, send)
+
+
+def require_gradio() -> None:
+    """Raises: InputError: the extra `app` is not installed."""
+    for package in ("gradio", "fastapi", "uvicorn"):
+        if find_spec(package) is None:
+            raise InputError(
+                f"the page needs {package}, which is not installed.",
+                "Run: pip install 'decontext[app]'",
+            )
+
+
+def _prepare_gradio(service: Service) -> None:
+    """What must be set before Gradio is imported or asked for its folders."""
+    require_gradio()
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["GRADIO_RUN_HISTORY"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = str(service.storage.uploads)
+
+
+async def _tidy(service: Service) -> None:
+    """Every minute: visits that nobody uses any more end."""
+    while True:
+        await asyncio.sleep(SECONDS_BETWEEN_TIDYING)
+        with suppress(OSError):
+            await asyncio.to_thread(service.tidy)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"the page cannot be served at {host}:{port} ({reason}).", "Try another --port."
+        ) from None
+    return listening
+
+
+def _disposition(name: str) -> str:
+    from urllib.parse import quote
+
+    return f"inline; filename*=utf-8''{quote(name)}"
+
+
+def _read(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
