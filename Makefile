@@ -9,11 +9,12 @@ LEVEL ?= full
 THREADS ?= 2
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=0 -o Acquire::http::Timeout=20
 
-.PHONY: help setup demo study test lint format bench browser docs docs-serve release-check
+.PHONY: help setup demo app study test lint format bench browser docs docs-serve release-check
 
 help:
 	@echo "make setup   install everything into $(VENV)"
 	@echo "make demo    protect two portraits, edit them, measure; the page is $(DEMO)/index.html"
+	@echo "make app     the page for people who use no terminal, on this machine alone (APP='--port 8000')"
 	@echo "make study   make docs/results.md again (LEVEL=quick: fewer people); resumable"
 	@echo "make test    run the tests (make test TESTS=tests/test_cli.py for one file)"
 	@echo "make lint    check format, style and types"
@@ -28,11 +29,14 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[eval,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[app,eval,dev]'
 	touch $@
 
 demo: $(READY)
 	$(BIN)/decontext demo --output $(DEMO) --force
+
+app: $(READY)
+	$(BIN)/decontext app $(APP)
 
 study: $(READY)
 	$(BIN)/python -m study.run --level $(LEVEL)

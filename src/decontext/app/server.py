@@ -56,26 +56,25 @@ def build_app(
 
     app = FastAPI(lifespan=living, docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.get("/health")
-    def health() -> JSONResponse:
+    def health(request: Request) -> Response:
         return JSONResponse(service.health())
 
-    @app.get("/files/{token}/{place:path}")
-    def file(token: str, place: str, request: Request) -> Response:
-        owner = read_cookie(request.headers.get("cookie", ""))
-        path = service.storage.find(token, place, owner)
+    def file(request: Request) -> Response:
+        owner, asked = read_cookie(request.headers.get("cookie", "")), request.path_params
+        path = service.storage.find(asked["token"], asked["place"], owner)
         if path is None:
             return PlainTextResponse("there is no such file.\n", 404)
-        # A report is shown as text, a picture as one; nothing a visitor sent is run as a page.
-        safe = {"content-disposition": _disposition(path.name), "cache-control": "no-store"}
-        return FileResponse(path, headers=safe)
+        named = {"content-disposition": _disposition(path.name), "cache-control": "no-store"}
+        return FileResponse(path, headers=named)
 
-    @app.get("/portraits/{name}")
-    def portrait(name: str) -> Response:
-        path = PORTRAITS / name
-        known = re.fullmatch(r"[\w-]+\.(png|webp)", name) and path.is_file()
+    def portrait(request: Request) -> Response:
+        path = PORTRAITS / request.path_params["name"]
+        known = re.fullmatch(r"[\w-]+\.(png|webp)", path.name) and path.is_file()
         return FileResponse(path) if known else PlainTextResponse("there is none.\n", 404)
 
+    app.add_route("/health", health)
+    app.add_route("/files/{token}/{place:path}", file)
+    app.add_route("/portraits/{name}", portrait)
     scheme = '<meta name="color-scheme" content="light dark">'
     shared: dict[str, Any] = {
         "theme": Calm(),

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from decontext.cli.options import (
     BASICS,
     MACHINE,
-    METHOD,
     EditorOptions,
     RunOptions,
     StepsOption,
     option,
 )
 from decontext.cli.terminal import Terminal
-from decontext.editors import DEMONSTRATIONS, list_editors
+from decontext.editors import DEMONSTRATIONS, editor_names, list_editors
 from decontext.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,9 +25,26 @@ HOST, PORT = "127.0.0.1", 7860
 SHORTEST_PASSWORD = 8
 
 
+@dataclass(frozen=True, kw_only=True)
+class OfferOptions(EditorOptions):
+    """Without an editor there is the demonstration."""
+
+    editor: Annotated[
+        str | None,
+        option(
+            "--editor",
+            "An editor that is offered beside kontext-mini.",
+            panel=BASICS,
+            metavar="NAME",
+            default="kontext-mini alone",
+            choices=editor_names(),
+        ),
+    ] = None
+
+
 def app(
     *,
-    model: EditorOptions,
+    model: OfferOptions,
     show: RunOptions,
     steps: StepsOption = None,
     host: Annotated[
@@ -59,6 +75,7 @@ def app(
             "Needed to open the page; better in DECONTEXT_PASSWORD.",
             panel=BASICS,
             metavar="TEXT",
+            default="none",
             envvar="DECONTEXT_PASSWORD",
         ),
     ] = None,
@@ -99,7 +116,7 @@ def app(
         option(
             "--most-photos",
             "Photos of one run.",
-            panel=METHOD,
+            panel=MACHINE,
             metavar="N",
             default=200,
             between=(1, 10_000),
@@ -119,8 +136,8 @@ def app(
 ) -> int:
     """Open a page in the browser for people who use no terminal, and the same by HTTP.
 
-    Photos stay on this machine, in a private folder, and are deleted when a page is closed. It is
-    for this machine alone unless --host says otherwise. Ctrl-C stops it.
+    It is for this machine alone unless --host says otherwise. Photos stay here, in a private
+    folder, and are deleted when a page is closed. Ctrl-C stops it.
     """
     terminal = Terminal(show)
     check_reach(host, password)
@@ -185,7 +202,7 @@ def is_local(host: str) -> bool:
 def find_offers(model: EditorOptions) -> list[Offer]:
     """The editor that was named, and the demonstration. Raises: InputError."""
     from decontext.app.service import Offer
-    from decontext.editors import editor_names, load_editor
+    from decontext.editors import load_editor
 
     names = list(DEMONSTRATIONS)
     if model.editor is not None and model.editor not in names:
