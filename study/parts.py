@@ -105,7 +105,7 @@ def build_parts(
 ) -> tuple[Part, ...]:
     """All parts at a level; `enlarged` are people by their longest side in pixels."""
     people = tuple(sorted(PEOPLE.glob("*.webp")))
-    base = ProtectSettings(steps=level.steps, robust="off")
+    base = ProtectSettings(method="sign", steps=level.steps, robust="off")
     few = people[: level.few]
     parts = [
         Part(

@@ -20,6 +20,7 @@ from decontext.report import (
     Section,
     build_page,
     build_report,
+    is_report_of,
     report_path,
     settings_from_report,
     sha256,
@@ -29,6 +30,10 @@ from decontext.report.plot import finish, new_figure, to_plot
 from decontext.settings import ProtectSettings
 from decontext.verdict import Measurement, Verification
 from decontext.visibility.scores import Visibility
+
+OLD_REPORT = Path(__file__).parent / "old_reports" / "commit-0dd7e44.json"
+"""As `decontext protect me.png -o old.png --editor kontext-mini --steps 20 --epsilon 16 --seed 7
+--robust off --blocks double:0` wrote it at that commit."""
 
 SETTINGS = ProtectSettings(epsilon=12.75 / 255, seed=5, sigma_range=(0.97, 0.99), blocks="paper")
 
@@ -172,3 +177,19 @@ def test_plots_take_the_colours_of_the_page_and_name_no_time() -> None:
     page = build_page("t", "s", [Section("one", rows=[Row([first], shape="plots")])])
     assert page.count('src="data:image/svg+xml;base64,') == 1
     assert 'alt="a line that rises"' in page
+
+
+def test_report_of_an_early_version_is_read_and_means_what_it_meant() -> None:
+    assert settings_from_report(OLD_REPORT) == ProtectSettings(
+        method="sign", epsilon=16 / 255, steps=20, seed=7, robust="off", blocks="double:0"
+    )
+    assert is_report_of(OLD_REPORT, "old.png")
+    named = json.loads(OLD_REPORT.read_text(encoding="utf-8"))
+    named["settings"]["objective"] = "flow-matching"  # before it was called flow
+    assert ProtectSettings.from_dict(named["settings"]).objective == "flow"
+
+
+def test_settings_without_a_method_are_sign_steps_whatever_the_default_is() -> None:
+    assert ProtectSettings.from_dict({"steps": 3}).method == "sign"
+    kept = ProtectSettings(method="least-visible")
+    assert ProtectSettings.from_dict(kept.to_dict()) == kept

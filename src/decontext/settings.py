@@ -232,6 +232,8 @@ class ProtectSettings:
     def from_dict(cls, values: Mapping[str, Any]) -> "ProtectSettings":
         """Settings from what `to_dict` returned; what is missing has its default.
 
+        Values without a method are of a time when there was only "sign".
+
         Raises:
             InputError: a setting of an unknown name, or a value out of its range.
         """
@@ -239,7 +241,7 @@ class ProtectSettings:
         for name in values:
             if name not in known:
                 raise InputError(f"no setting is named {name!r}; there are {', '.join(known)}.")
-        values = dict(values)
+        values = {"method": "sign"} | dict(values)  # the only one that early reports knew
         if values.get("objective") == "flow-matching":  # as early reports call it
             values["objective"] = "flow"
         if isinstance(values.get("sigma_range"), list):

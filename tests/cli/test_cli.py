@@ -127,6 +127,19 @@ def test_an_option_counts_more_than_the_report(
     assert settings["epsilon"] == 64 / 255
 
 
+def test_report_of_an_early_version_repeats_its_run(
+    run: Any, photo: Path, tiny: list[object]
+) -> None:
+    report = Path(__file__).parents[1] / "old_reports" / "commit-0dd7e44.json"
+    code, out, err = run(
+        "protect", photo, *tiny, "--config", report, "--epsilon", 64, "--accept-weak", "--json"
+    )
+    assert code == 0, err
+    old = json.loads(report.read_text(encoding="utf-8"))["settings"]
+    assert json.loads(out)["settings"].items() >= (old | {"epsilon": 64 / 255}).items()
+    assert json.loads(out)["settings"]["method"] == "sign"
+
+
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
