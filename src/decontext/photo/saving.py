@@ -155,7 +155,9 @@ def _encode(
         with quiet_decoders():
             picture.save(content, file_format, **_save_options(photo, file_format, quality))
             if file_format == "TIFF" and (photo.exif or photo.xmp):
-                return add_metadata(content.getbuffer(), photo.exif, photo.xmp)
+                return add_metadata(
+                    content.getbuffer(), photo.exif, photo.xmp, orientation=photo.orientation
+                )
     except MemoryError as error:
         raise InputError(
             f"writing the picture as {file_format} needs more memory than there is.",

@@ -38,19 +38,23 @@ _DEEPEST = 2
 """How often directories point to directories: the first, EXIF, interoperability."""
 
 _XMP = 0x02BC
-_BYTES, _LONG = 1, 4
+_BYTES, _SHORT, _LONG = 1, 3, 4
 
 _Raw = tuple[int, int, bytes]
 """Kind, count, and the value, or where it stands, as four bytes."""
 
 
-def add_metadata(content: bytes | memoryview, exif: bytes | None, xmp: bytes | None) -> bytearray:
+def add_metadata(
+    content: bytes | memoryview, exif: bytes | None, xmp: bytes | None, *, orientation: int
+) -> bytearray:
     """A TIFF file in Intel's byte order with these data in its first directory.
 
     Args:
         content: the file, as Pillow writes it.
         exif: an EXIF block with its prefix; of its first directory what describes the photo.
         xmp: an XMP packet.
+        orientation: in which the photo lies in the file, 1..8: in a damaged block the entry that
+            says so may be one that the photo was not read by.
     """
     file = bytearray(content)
     first = first_directory(file, "<")
@@ -63,6 +67,9 @@ def add_metadata(content: bytes | memoryview, exif: bytes | None, xmp: bytes | N
     order = byte_order(block)
     if order is not None:
         entries = _copy(file, block, first_directory(block, order), order) | entries
+    if ExifTags.Base.Orientation in entries:
+        lies = struct.pack("<HH", orientation, 0)
+        entries[ExifTags.Base.Orientation] = (_SHORT, 1, lies)
     if xmp is not None:
         entries[_XMP] = (_BYTES, len(xmp), _store(file, xmp))
     struct.pack_into("<I", file, 4, _write(file, entries))

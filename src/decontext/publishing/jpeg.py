@@ -10,12 +10,13 @@ keeps some twenty copies of the photo for its backward pass. This keeps none.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
@@ -92,10 +93,13 @@ class _Through(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, codecs: Sequence[Codec]) -> Tensor:
-        picture = _to_pillow(image)
-        for quality, full_colour in codecs:
-            picture, _ = _write_and_read(picture, quality, full_colour)
-        return _from_pillow(picture).to(image.device, image.dtype)
+        (quality, full_colour), *others = codecs
+        file = _write(_to_pillow(image), quality, full_colour)
+        for quality, full_colour in others:
+            file = _write(_read(file), quality, full_colour)
+        decoded = _read(file)
+        del file  # Of a large photo it takes as much as a channel.
+        return _from_pillow(decoded).to(image.device, image.dtype)
 
     @staticmethod
     @once_differentiable
@@ -108,9 +112,12 @@ class _Jpeg(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, quality: int, full_colour: bool) -> Tensor:
-        decoded, tables = _write_and_read(_to_pillow(image), quality, full_colour)
+        file = _write(_to_pillow(image), quality, full_colour)
+        decoded = _read(file)
+        del file
         ctx.large = image.shape[-1] * image.shape[-2] > EXACT_UP_TO
         if not ctx.large:
+            tables = decoded.quantization
             ctx.tables = [torch.tensor(tables[min(c, len(tables) - 1)]) for c in (0, 1, 1)]
             ctx.halved = not full_colour
             ctx.save_for_backward(image)
@@ -186,16 +193,21 @@ def _make_basis() -> Tensor:
 _BASIS = _make_basis()
 
 
-def _write_and_read(
-    picture: Image.Image, quality: int, full_colour: bool
-) -> tuple[Image.Image, Mapping[int, Sequence[int]]]:
-    """A picture as it comes back from a file, and the file's quantisation tables."""
+def _write(picture: Image.Image, quality: int, full_colour: bool) -> bytes:
+    """A picture as a file. It is read again by a call of its own: a large picture is gone by then,
+    and its memory is used again."""
     content = io.BytesIO()
     subsampling = _FULL if full_colour else _HALVED
     picture.save(content, "JPEG", quality=quality, subsampling=subsampling)
-    decoded = Image.open(content)
+    return content.getvalue()
+
+
+def _read(file: bytes) -> JpegImageFile:
+    """The picture of a file, decoded."""
+    decoded = Image.open(io.BytesIO(file), formats=["JPEG"])
+    assert isinstance(decoded, JpegImageFile)
     decoded.load()
-    return decoded, decoded.quantization  # type: ignore[attr-defined]
+    return decoded
 
 
 def _to_pillow(image: Tensor) -> Image.Image:
