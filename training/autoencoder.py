@@ -1,4 +1,4 @@
-"""Train the autoencoder of `kontext-mini`: pictures -> latents -> pictures.
+"""Train the autoencoder of an embedded editor: pictures -> latents -> pictures.
 
 Second of the training steps (see `training/README.md`). Resumable: run it again with the same
 arguments and it goes on from its last checkpoint. Everything random is seeded by the step number,
@@ -14,32 +14,24 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 from torch import Tensor
 
+from training.builds import (
+    SEEDS,
+    Clock,
+    add_build,
+    add_finish,
+    autoencoder,
+    read_autoencoder,
+)
 from training.datasets import MIDDLE, load_people, photo_pool
 from training.pictures import procedural
 
-CONFIG = {
-    "in_channels": 3,
-    "out_channels": 3,
-    "down_block_types": ("DownEncoderBlock2D",) * 3,
-    "up_block_types": ("UpDecoderBlock2D",) * 3,
-    "block_out_channels": (16, 32, 64),
-    "layers_per_block": 1,
-    "latent_channels": 16,
-    "norm_num_groups": 8,
-    "use_quant_conv": False,
-    "use_post_quant_conv": False,
-    "mid_block_add_attention": False,
-    "sample_size": 128,
-    "scaling_factor": 1.0,
-    "shift_factor": 0.0,
-}
 CROP = 64
 BATCH = 16
 PEOPLE_SHARE, PHOTO_SHARE = 0.62, 0.28  # the rest is procedural
@@ -96,13 +88,13 @@ def reconstruction_loss(output: Tensor, target: Tensor, latents: Tensor) -> Tens
     return error.abs().mean() + 2 * error.square().mean() + 0.5 * edges + pull
 
 
-def learning_rate(step: int, total: int, peak: float) -> float:
+def learning_rate(step: int, progress: float, peak: float) -> float:
     """Warm-up over 50 steps, then a cosine down to 1 % of the peak."""
-    cosine = 0.5 * (1 + np.cos(np.pi * min(1.0, step / total)))
+    cosine = 0.5 * (1 + np.cos(np.pi * min(1.0, progress)))
     return float(peak * min(1.0, (step + 1) / 50) * (0.99 * cosine + 0.01))
 
 
-def round_trip_psnr(model: AutoencoderKL, pictures: Tensor) -> float:
+def round_trip_psnr(model: Any, pictures: Tensor) -> float:
     with torch.no_grad():
         latents = model.encode(pictures).latent_dist.mode()
         error = (model.decode(latents).sample.clamp(-1, 1) - pictures) / 2
@@ -115,25 +107,26 @@ def train(args: argparse.Namespace) -> None:
     held_out, people = people[-40:], people[:-40]
     check = torch.from_numpy(held_out[:, 0, MIDDLE, MIDDLE]).permute(0, 3, 1, 2).float() / 127.5 - 1
     crops = Crops(people, photo_pool(1500, 160, seed=2))
-    torch.manual_seed(0)
-    model = AutoencoderKL(**CONFIG).to(memory_format=torch.channels_last)
+    model = autoencoder(args.build).to(memory_format=torch.channels_last)
     if args.decoder_only:
         model.encoder.requires_grad_(False)
     weights = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(weights, args.rate, betas=(0.9, 0.99), weight_decay=1e-4)
-    start = 0
+    start, first = 0, time.time()
     if args.out.exists():
         state = torch.load(args.out)
         model.load_state_dict(state["model"])
         if state["decoder_only"] == args.decoder_only:
             optimiser.load_state_dict(state["optimiser"])
-            start = state["step"]
+            start, first = state["step"], state.get("began", first)
     elif args.start_from:
-        model.load_state_dict(AutoencoderKL.from_pretrained(args.start_from).state_dict())
+        model.load_state_dict(read_autoencoder(args.build, args.start_from).state_dict())
     print("parameters", sum(p.numel() for p in model.parameters()), "from step", start, flush=True)
-    began = time.time()
+    clock, began = Clock(args.steps, first, args.finish), time.time()
     for step in range(start, args.steps):
-        pictures = crops.batch(step + args.seed_offset + (10**6 if args.decoder_only else 0))
+        progress = clock.progress(step)
+        other = args.seed_offset + 10**6 * (SEEDS[args.build] + args.decoder_only)
+        pictures = crops.batch(step + other, args.batch)
         pictures = pictures.contiguous(memory_format=torch.channels_last)
         noise = torch.Generator().manual_seed(step)
         with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
@@ -142,12 +135,12 @@ def train(args: argparse.Namespace) -> None:
             output = model.decode(noisy).sample
         loss = reconstruction_loss(output.float(), pictures, latents.float())
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, args.steps, args.rate)
+            group["lr"] = learning_rate(step, progress, args.rate)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()
-        if step % 200 == 199 or step == args.steps - 1:
+        if step % 100 == 99 or step == args.steps - 1 or progress >= 1:
             psnr = round_trip_psnr(model, check)
             spread = float(latents.std())
             print(
@@ -160,13 +153,17 @@ def train(args: argparse.Namespace) -> None:
                 "optimiser": optimiser.state_dict(),
                 "step": step + 1,
                 "decoder_only": args.decoder_only,
+                "began": first,
             }
             torch.save(state, args.out.with_suffix(".part"))
             args.out.with_suffix(".part").replace(args.out)
+        if progress >= 1:
+            break
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    add_build(parser)
     parser.add_argument("--people", type=Path, required=True, help="folder of rendered people")
     parser.add_argument(
         "--out", type=Path, required=True, help="checkpoint to write and go on from"
@@ -176,6 +173,8 @@ def main() -> None:
     )
     parser.add_argument("--seed-offset", type=int, default=0, help="other crops in a second round")
     parser.add_argument("--steps", type=int, default=4000)
+    add_finish(parser)
+    parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bf16", action="store_true", help="autocast; worth it with AVX512-BF16")

@@ -1,4 +1,4 @@
-"""Write the trained parts as one FluxKontextPipeline folder, in half precision.
+"""Write the trained parts as one folder in diffusers' layout, in half precision.
 
 Last of the training steps; its output is what the package ships.
 
@@ -12,39 +12,42 @@ import argparse
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxKontextPipeline
+from diffusers import (
+    DiffusionPipeline,
+    FlowMatchEulerDiscreteScheduler,
+    Flux2KleinPipeline,
+    FluxKontextPipeline,
+)
 
-from training.autoencoder import CONFIG
-from training.transformer import Editor
+from training.builds import KLEIN, add_build, read_autoencoder
+from training.transformer import new_editor
 
 SHIFT = 2.0  # of the noise schedule; fixed, because the working size is
 LIMIT = 25 * 10**6  # bytes
 
 
-def build(autoencoder: Path, transformer: Path) -> FluxKontextPipeline:
+def build(name: str, autoencoder: Path, transformer: Path) -> DiffusionPipeline:
     """The pipeline from the two checkpoints: the averaged weights of the transformer's training."""
-    vae = AutoencoderKL(**CONFIG)
-    vae.load_state_dict(torch.load(autoencoder)["model"])
-    editor = Editor()
+    editor = new_editor(name)
     editor.load_state_dict(torch.load(transformer)["average"])
-    return FluxKontextPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=SHIFT),
-        vae=vae,
-        text_encoder=editor.text.clip,
-        tokenizer=editor.text.clip_tokenizer,
-        text_encoder_2=editor.text.t5,
-        tokenizer_2=editor.text.t5_tokenizer,
-        transformer=editor.transformer,
-    )
+    parts = editor.pipeline_parts() | {
+        "scheduler": FlowMatchEulerDiscreteScheduler(shift=SHIFT),
+        "vae": read_autoencoder(name, autoencoder),
+    }
+    if name == KLEIN:
+        # As the published klein, which takes no guidance; this one was never distilled.
+        return Flux2KleinPipeline(**parts, is_distilled=True)
+    return FluxKontextPipeline(**parts)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    add_build(parser)
     parser.add_argument("--autoencoder", type=Path, required=True)
     parser.add_argument("--transformer", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    pipeline = build(args.autoencoder, args.transformer)
+    pipeline = build(args.build, args.autoencoder, args.transformer)
     # fp16 keeps 3 digits; T5's residual stream can overflow in fp16 arithmetic, so that the
     # package computes in fp32 and only stores half precision.
     pipeline.to(torch.float16)

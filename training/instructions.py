@@ -1,4 +1,4 @@
-"""What `kontext-mini` learns to be told: every edit in several wordings.
+"""What the embedded editors learn to be told: every edit in several wordings.
 
 `TRAINING[edit]` are the wordings it is trained on, `UNSEEN[edit]` wordings kept for tests only.
 `{person}` and `{colour}` are filled in by `word`.
@@ -180,6 +180,18 @@ TRAINING: dict[str, tuple[str, ...]] = {
     ),
 }
 
+CLEANING = (
+    "denoise the picture",
+    "remove the noise",
+    "clean the photo of {person}",
+    "remove the noise from the picture",
+    "restore the photo",
+    "sharpen and clean the picture",
+)
+"""What `klein-mini` alone is told, of a photo with noise or JPEG marks."""
+
+UNSEEN_CLEANING = ("denoise this photo", "reconstruct this photo")
+
 UNSEEN: dict[str, tuple[str, ...]] = {
     "keep": ("an unchanged photo of {person}", "leave the picture the same"),
     "smile": ("a happy smiling portrait of {person}", "please add a happy smile"),
@@ -205,7 +217,7 @@ UNSEEN: dict[str, tuple[str, ...]] = {
 
 def word(edit: str, rng: np.random.Generator, *, colour: int = -1) -> str:
     """One training wording of an edit, with its slots filled and small variations."""
-    wordings = TRAINING[edit]
+    wordings = CLEANING if edit == "cleaning" else TRAINING[edit]
     text = wordings[rng.integers(len(wordings))]
     text = text.format(person=PERSONS[rng.integers(len(PERSONS))], colour=COLOURS[colour])
     if rng.random() < 0.15:

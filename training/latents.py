@@ -1,7 +1,8 @@
 """Encode everything the transformer learns from, once: pictures -> latents in one file.
 
 Third of the training steps. First folds the latents' per-channel mean and spread into the
-autoencoder's own convolutions, so that the exported model needs no statistics beside it.
+autoencoder's own convolutions, so that the exported model needs no statistics beside it; for
+`klein-mini` they become those of the batch norm that its autoencoder carries.
 
     python -m training.latents --people WORK/people --autoencoder WORK/autoencoder.pt \
         --out WORK/latents.pt --folded WORK/autoencoder-folded.pt
@@ -13,14 +14,15 @@ import argparse
 import io
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKLFlux2
 from PIL import Image
 from torch import Tensor
 
-from training.autoencoder import CONFIG
+from training.builds import add_build, normalised, read_autoencoder, write_statistics
 from training.datasets import MIDDLE, load_people, photo_pool
 from training.instructions import TONES
 from training.pictures import procedural
@@ -35,10 +37,13 @@ TONES_EACH = 4
 MIRRORED = 10  # place of the shifted or mirrored version of render 7 among a person's targets
 
 
-def fold_statistics(model: AutoencoderKL, pictures: Tensor) -> None:
+def fold_statistics(model: Any, pictures: Tensor) -> None:
     """Make the latents of `pictures` zero-mean and unit-spread per channel."""
     with torch.no_grad():
         latents = torch.cat([model.encode(p).latent_dist.mode() for p in pictures.split(32)])
+        if isinstance(model, AutoencoderKLFlux2):
+            write_statistics(model, latents)
+            return
         mean, spread = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
         out, back, channels = model.encoder.conv_out, model.decoder.conv_in, len(mean)
         out.weight[:channels] /= spread.view(-1, 1, 1, 1)
@@ -50,11 +55,12 @@ def fold_statistics(model: AutoencoderKL, pictures: Tensor) -> None:
 
 
 class Encoder:
-    def __init__(self, model: AutoencoderKL, bf16: bool):
+    def __init__(self, model: Any, bf16: bool):
         self.model, self.bf16 = model, bf16
+        self.normalise = isinstance(model, AutoencoderKLFlux2)
 
     def __call__(self, pictures: list[np.ndarray]) -> Tensor:
-        """Pictures (height, width, 3) in [0, 1] of one shape -> (N, 16, height/4, width/4) half."""
+        """Pictures (height, width, 3) in [0, 1] of one shape -> (N, C, height/4, width/4) half."""
         parts = []
         for first in range(0, len(pictures), 32):
             batch = np.stack(pictures[first : first + 32]).astype(np.float32)
@@ -62,7 +68,10 @@ class Encoder:
             tensor = tensor.contiguous(memory_format=torch.channels_last)
             with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
                 latents = self.model.encode(tensor).latent_dist.mode()
-            parts.append(latents.float().contiguous().half())
+            latents = latents.float().contiguous()
+            if self.normalise:
+                latents = normalised(self.model, latents)
+            parts.append(latents.half())
         return torch.cat(parts)
 
 
@@ -215,6 +224,7 @@ def encode_irrelevant(people: np.ndarray, photos: np.ndarray, encode: Encoder, c
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    add_build(parser)
     parser.add_argument("--people", type=Path, required=True)
     parser.add_argument("--autoencoder", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -227,8 +237,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     began = time.time()
     people = load_people(args.people)
-    model = AutoencoderKL(**CONFIG).eval().requires_grad_(False)
-    model.load_state_dict(torch.load(args.autoencoder)["model"])
+    model = read_autoencoder(args.build, args.autoencoder).requires_grad_(False)
     rng = np.random.default_rng(5)
     some = people["pictures"][
         rng.integers(len(people["pictures"]), size=256), rng.integers(10, size=256)

@@ -12,32 +12,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 from PIL import Image
 
 from decontext.evaluation.identity import FaceRecogniser, similarity
 from decontext.photo.portraits import PORTRAITS
-from training.autoencoder import CONFIG
+from training.builds import add_build, read_autoencoder
 from training.datasets import MIDDLE, load_people
 
 PEOPLE, RENDERS = 24, (0, 1, 7, 8)
 
 
-def read_autoencoder(path: Path) -> AutoencoderKL:
-    """A checkpoint of `training.autoencoder` or `training.latents`, or an exported folder."""
-    if path.is_dir():
-        return AutoencoderKL.from_pretrained(path).float().eval()
-    state = torch.load(path)
-    model = AutoencoderKL(**CONFIG)
-    model.load_state_dict(state.get("model", state))
-    return model.eval()
-
-
 @torch.no_grad()
-def round_trip(model: AutoencoderKL, picture: np.ndarray) -> np.ndarray:
+def round_trip(model: Any, picture: np.ndarray) -> np.ndarray:
     """(height, width, 3) uint8 -> the same after encoding and decoding."""
     pixels = torch.tensor(picture).permute(2, 0, 1)[None].float() / 127.5 - 1
     output = model.decode(model.encode(pixels).latent_dist.mode()).sample
@@ -46,11 +36,12 @@ def round_trip(model: AutoencoderKL, picture: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    add_build(parser)
     parser.add_argument("--people", type=Path, required=True, help="folder of held-out people")
     parser.add_argument("--autoencoder", type=Path, required=True)
     parser.add_argument("--whole", action="store_true", help="reduce the whole renders to 128 px")
     args = parser.parse_args()
-    model, recogniser = read_autoencoder(args.autoencoder), FaceRecogniser()
+    model, recogniser = read_autoencoder(args.build, args.autoencoder), FaceRecogniser()
     renders = load_people(args.people)["pictures"][:PEOPLE, RENDERS]
     renders = renders.reshape(-1, *renders.shape[2:])
     shown = list(renders if args.whole else np.ascontiguousarray(renders[:, MIDDLE, MIDDLE]))

@@ -1,4 +1,4 @@
-"""Train the transformer and the text encoders of `kontext-mini` on latents.
+"""Train the transformer and the text encoders of an embedded editor on latents.
 
 Fourth of the training steps. Resumable: the same command goes on from its last checkpoint, with the
 learning rate of the step it has reached. Everything random is seeded by the step number.
@@ -26,6 +26,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +36,9 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextModel, T5EncoderModel
 
+from training.builds import KLEIN, SEEDS, Clock, add_build, add_finish
 from training.instructions import TONES, word
+from training.klein import KleinEditor
 from training.latents import CONTEXTS, MIRRORED, SHAPE_WEIGHTS
 from training.muon import Muon
 from training.text import TEXT_LENGTH, TextEncoders, parameter_count
@@ -62,6 +65,7 @@ CLOSE_BATCH, CLOSE = 26, 24  # samples and side of a close-up, in latents: as co
 CHANGE_WEIGHT, CENTRE_WEIGHT = 4.0, 2.0
 SMALL_CHANGE = 0.1  # mean change of latents from which on an edit is not a small one
 HELD_OUT = 0.02  # the last people of each shape, for the attention check
+CLEANING_SHARE = 0.06  # of the aligned samples of an editor that learns to clean
 ALIGNED = ("keep", "smile", "surprised", "eyes closed", "glasses", "red hat")  # renders 0..5
 # The same, then hair of another colour and another background: what is small is drawn more often.
 ALIGNED_SHARES = (0.12, 0.17, 0.15, 0.11, 0.15, 0.08, 0.11, 0.11)
@@ -87,9 +91,10 @@ class Batch:
 class Samples:
     """Draws samples of one shape at a time from what `training.latents` encoded."""
 
-    def __init__(self, latents: dict, *, held_out: bool = False):
-        self.latents, self.held_out = latents, held_out
+    def __init__(self, latents: dict, *, held_out: bool = False, cleaning: bool = False):
+        self.latents, self.held_out, self.cleaning = latents, held_out, cleaning
         self.close = False  # close-ups cut frames off
+        self.close_batch, self.full_batch = CLOSE_BATCH, BATCH
 
     def _person(self, group: dict, rng: np.random.Generator) -> int:
         total = len(group["targets"])
@@ -121,6 +126,9 @@ class Samples:
     def aligned(self, shape: int, rng: np.random.Generator) -> Sample:
         group = self.latents["people"][shape]
         person = self._person(group, rng)
+        if self.cleaning and rng.random() < CLEANING_SHARE:
+            text = word("cleaning", rng)
+            return Sample(group["contexts"][person, 0], group["targets"][person, 0], text)
         target, text = self._edit(group, person, rng)
         return Sample(self._context(group, person, 0, rng), target, text)
 
@@ -179,7 +187,7 @@ class Samples:
         """
         rng = np.random.default_rng([6, step, int(self.held_out)])
         shape = 0 if close else int(rng.choice(len(SHAPE_WEIGHTS), p=SHAPE_WEIGHTS))
-        size, mix = (CLOSE_BATCH, CLOSE_MIX) if close else (BATCH, MIX)
+        size, mix = (self.close_batch, CLOSE_MIX) if close else (self.full_batch, MIX)
         self.close = close
         kinds = [kind] * size if kind else rng.choice(KINDS, size, p=mix).tolist()
         samples = [getattr(self, name)(shape, rng) for name in kinds]
@@ -230,7 +238,10 @@ def position_ids(height: int, width: int, picture: int) -> Tensor:
 
 
 class Editor(nn.Module):
-    """Text encoders and transformer together, as they are trained."""
+    """Text encoders and transformer of `kontext-mini` together, as they are trained."""
+
+    blocks = CONFIG["num_layers"] + CONFIG["num_single_layers"]
+    text_length = TEXT_LENGTH
 
     def __init__(self) -> None:
         super().__init__()
@@ -261,6 +272,28 @@ class Editor(nn.Module):
             return_dict=False,
         )[0]
         return output[:, : height * width // 4]
+
+    def pipeline_parts(self) -> dict[str, Any]:
+        """The trained parts by the names that FluxKontextPipeline has for them."""
+        return {
+            "text_encoder": self.text.clip,
+            "tokenizer": self.text.clip_tokenizer,
+            "text_encoder_2": self.text.t5,
+            "tokenizer_2": self.text.t5_tokenizer,
+            "transformer": self.transformer,
+        }
+
+    def load_exported(self, folder: Path) -> None:
+        """Take the weights of an exported folder."""
+        self.transformer = FluxTransformer2DModel.from_pretrained(folder / "transformer")
+        self.text.clip = CLIPTextModel.from_pretrained(folder / "text_encoder")
+        self.text.t5 = T5EncoderModel.from_pretrained(folder / "text_encoder_2")
+
+
+def new_editor(build: str) -> Editor | KleinEditor:
+    """What is trained, with the first weights of its own seed."""
+    torch.manual_seed(SEEDS[build])
+    return KleinEditor() if build == KLEIN else Editor()
 
 
 def draw_sigma(count: int, generator: torch.Generator) -> Tensor:
@@ -300,9 +333,9 @@ def optimisers(model: Editor, rate: float, muon_rate: float) -> list[torch.optim
     return [adam, muon]
 
 
-def schedule(step: int, total: int) -> float:
+def schedule(step: int, progress: float) -> float:
     """Warm-up over 100 steps, then a cosine down to 2 %."""
-    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
     return min(1.0, (step + 1) / 100) * (0.98 * cosine + 0.02)
 
 
@@ -316,10 +349,10 @@ def _attention_of(model: Editor, batch: Batch) -> str:
 
     contexts, targets, texts = batch.contexts, batch.targets, batch.texts
     tokens = targets.shape[-1] * targets.shape[-2] // 4
-    layout = SequenceLayout(text=TEXT_LENGTH, target=tokens, context=tokens)
+    layout = SequenceLayout(text=model.text_length, target=tokens, context=tokens)
     noise = torch.randn(targets.shape, generator=torch.Generator().manual_seed(0))
     sigma = torch.full((len(targets),), 0.99)
-    blocks = range(CONFIG["num_layers"] + CONFIG["num_single_layers"])
+    blocks = range(model.blocks)
     with torch.no_grad():
         shares = measure(lambda: model(noise, contexts, texts, sigma), layout, blocks)
     return " ".join(f"{share:.2f}" for share in shares.tolist())
@@ -338,14 +371,12 @@ def share_gradients(model: Editor) -> None:
         gradient.copy_(piece.view_as(gradient))
 
 
-def read_checkpoint(path: Path) -> dict:
+def read_checkpoint(path: Path, build: str) -> dict:
     """A checkpoint of this script, or the weights of an exported folder (half precision)."""
     if path.is_file():
         return torch.load(path)
-    editor = Editor()
-    editor.transformer = FluxTransformer2DModel.from_pretrained(path / "transformer")
-    editor.text.clip = CLIPTextModel.from_pretrained(path / "text_encoder")
-    editor.text.t5 = T5EncoderModel.from_pretrained(path / "text_encoder_2")
+    editor = new_editor(build)
+    editor.load_exported(path)
     weights = editor.float().state_dict()
     return {"model": weights, "average": weights}
 
@@ -360,35 +391,45 @@ def train(args: argparse.Namespace) -> None:
     rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)  # holds for the CPU too
     latents = torch.load(args.latents)
-    samples, held_out = Samples(latents), Samples(latents, held_out=True)
-    torch.manual_seed(0)
-    model = Editor()
+    samples, held_out = (
+        Samples(latents, held_out=held, cleaning=args.build == KLEIN) for held in (False, True)
+    )
+    for drawn in (samples, held_out):
+        drawn.close_batch = args.close_batch
+        drawn.full_batch = max(1, args.close_batch * BATCH // CLOSE_BATCH)  # as costly
+    model = new_editor(args.build)
     average = copy.deepcopy(model).requires_grad_(False)
-    optimise, start = optimisers(model, args.rate, args.muon_rate), 0
+    optimise, start, first = optimisers(model, args.rate, args.muon_rate), 0, time.time()
     source = args.out if args.out.exists() else args.start_from
     if source:
-        state = read_checkpoint(source)
+        state = read_checkpoint(source, args.build)
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         if source == args.out:
             for optimiser, saved in zip(optimise, state["optimisers"], strict=True):
                 optimiser.load_state_dict(saved)
-            start = state["step"]
+            start, first = state["step"], state.get("began", first)
     if rank == 0:
         print("parameters", parameter_count(model), "from step", start, flush=True)
+    clock = Clock(args.steps, first, args.finish)
+    other = args.seed_offset + 10**6 * SEEDS[args.build]
     began, losses = time.time(), {kind: [] for kind in KINDS}
     compiled = torch.compile(model.transformer) if args.compile else None
     if compiled is not None:
         model.transformer.forward = compiled.forward  # the names of the weights stay
+    done = start
     for step in range(start, args.steps):
-        seed = args.seed_offset + step * processes + rank
-        close = step < args.close_until * args.steps and step % 5 != 0
+        progress = clock.progress(step)
+        if progress >= 1:
+            break
+        seed = other + step * processes + rank
+        close = progress < args.close_until and step % 5 != 0
         batch = samples.batch(seed, close=close)  # the processes' are of one size, as is a step's
         loss, plain = flow_loss(model, batch, seed, args.bf16)
         for optimiser in optimise:
             optimiser.zero_grad()
             for group in optimiser.param_groups:
-                group["lr"] = group["peak"] * schedule(step, args.steps)
+                group["lr"] = group["peak"] * schedule(step, progress)
         loss.mean().backward()
         share_gradients(model)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -406,20 +447,35 @@ def train(args: argparse.Namespace) -> None:
             means = {kind: round(float(np.mean(values)), 3) for kind, values in losses.items()}
             print(f"step {done} {time.time() - began:.0f} s {means}", flush=True)
             losses = {kind: [] for kind in KINDS}
-        if done % 300 == 0 or done == args.steps:
+        if done % args.save_every == 0:
+            save(args.out, model, average, optimise, {"step": done, "began": first})
             print("   attention", attention_check(average, held_out), flush=True)
-            state = {
-                "model": model.state_dict(),
-                "average": average.state_dict(),
-                "optimisers": [optimiser.state_dict() for optimiser in optimise],
-                "step": done,
-            }
-            torch.save(state, args.out.with_suffix(".part"))
-            args.out.with_suffix(".part").replace(args.out)
+    if rank == 0:
+        save(args.out, model, average, optimise, {"step": done, "began": first})
+        print(f"finished at step {done}", attention_check(average, held_out), flush=True)
+
+
+def save(
+    path: Path,
+    model: nn.Module,
+    average: nn.Module,
+    optimise: list[torch.optim.Optimizer],
+    where: dict[str, float],
+) -> None:
+    """Write a checkpoint; it appears under its name only when it is complete."""
+    state = {
+        "model": model.state_dict(),
+        "average": average.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in optimise],
+        **where,
+    }
+    torch.save(state, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    add_build(parser)
     parser.add_argument("--latents", type=Path, required=True)
     parser.add_argument(
         "--out", type=Path, required=True, help="checkpoint to write and go on from"
@@ -428,6 +484,14 @@ def main() -> None:
         "--start-from", type=Path, help="checkpoint or exported folder to begin a second round with"
     )
     parser.add_argument("--steps", type=int, default=4000)
+    add_finish(parser)
+    parser.add_argument(
+        "--close-batch",
+        type=int,
+        default=CLOSE_BATCH,
+        help="samples of a batch of close-ups; other batches have as many as cost the same",
+    )
+    parser.add_argument("--save-every", type=int, default=300, help="steps between checkpoints")
     parser.add_argument(
         "--seed-offset", type=int, default=0, help="other samples in a second round"
     )

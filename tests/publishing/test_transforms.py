@@ -94,8 +94,18 @@ def test_cleaning_takes_a_fine_pattern_away_and_keeps_the_picture(photo: Tensor)
     assert psnr(photo, cleaned) > 35
 
 
+def test_denoising_takes_noise_away_and_keeps_the_colours(photo: Tensor) -> None:
+    pytest.importorskip("cv2")
+    flat = torch.tensor([0.8, 0.4, 0.2]).view(1, 3, 1, 1).expand_as(photo)
+    noisy = (flat + 0.03 * torch.randn(photo.shape, generator=_generator(0))).clamp(0, 1)
+    cleaned = parse_transform("denoise")(noisy)
+    assert float((cleaned - flat).abs().mean()) < 0.3 * float((noisy - flat).abs().mean())
+    assert float((cleaned * 255 - (cleaned * 255).round()).abs().max()) < 1e-3
+
+
+@pytest.mark.parametrize("name", ["clean", "denoise"])
 def test_cleaning_without_the_extra_names_it(
-    photo: Tensor, monkeypatch: pytest.MonkeyPatch
+    photo: Tensor, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     real = builtins.__import__
 
@@ -106,7 +116,7 @@ def test_cleaning_without_the_extra_names_it(
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(InputError, match=r"pip install 'decontext\[eval\]'"):
-        parse_transform("clean")(photo)
+        parse_transform(name)(photo)
 
 
 @pytest.mark.parametrize("name", [name for name in EVALUATED if name != "clean"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,26 @@ def evaluate(
     method: MethodOptions,
     published: ProtocolOptions,
     show: SaveOptions,
+    protect_with: Annotated[
+        str | None,
+        option(
+            "--protect-with",
+            "Protect against these editors in turn, with commas; A+B: against both at once.",
+            panel=BASICS,
+            metavar="NAMES",
+            default="what --editor says",
+        ),
+    ] = None,
+    edit_with: Annotated[
+        str | None,
+        option(
+            "--edit-with",
+            "Edit with this editor; --weights and the like are then its.",
+            panel=BASICS,
+            metavar="NAME",
+            default="what --editor says",
+        ),
+    ] = None,
     methods: Annotated[
         str | None,
         option(
@@ -94,6 +115,10 @@ def evaluate(
     Started again, it continues where it was stopped.
     """
     terminal = Terminal(show)
+    against = _split(protect_with)
+    if edit_with is not None:
+        against = against or [model.editor or edit_with]
+        model = replace(model, editor=edit_with)
     require_editor(model)
     if published.protocol:
         overrides = parse_overrides(method)
@@ -117,6 +142,7 @@ def evaluate(
             _split(methods) or [settings.objective],
             [parse_epsilon(text)[0] for text in _split(budgets)] or [settings.budget],
             settings=settings,
+            against=against or ("",),
         ),
         transforms=tuple(_split(transforms)) or TRANSFORMS,
         prompts=HELD_OUT[:prompts],
@@ -152,6 +178,8 @@ def _show(
     from decontext.evaluation.tables import photo_table, short_table, to_dict
 
     figures = Figures([dict(row) for row in rows])
+    if figures.is_transfer:
+        terminal.say(figures.title)
     for sentence in tell_findings(figures):
         terminal.say(sentence, style="bold")
     for name, _, status, notes in photo_table(figures)[1:]:

@@ -54,6 +54,7 @@ def evaluate(
     folder: str | Path,
     editor: Editor | str,
     *,
+    protect_with: Sequence[str] = (),
     methods: Sequence[str] = (),
     budgets: Sequence[float | str] = (),
     transforms: Sequence[str] = TRANSFORMS,
@@ -76,7 +77,8 @@ def evaluate(
         photos: a folder of photos, or photos as `to_photo` takes them; those that are no files are
             written to `folder/photos` first.
         folder: for rows, tables, pictures and the page; made where it is missing.
-        editor: both protected against and edited with.
+        editor: edited with, and protected against where `protect_with` is empty.
+        protect_with: names of the editors to protect against, each in turn; `A+B` is both at once.
         methods: objectives, `NAME:LEVEL` with the level of robustness too; by default the
             settings' own.
         budgets: values of epsilon; by default the settings' own.
@@ -100,7 +102,10 @@ def evaluate(
     values = [parse_epsilon(b)[0] if isinstance(b, str) else b for b in budgets]
     plan = Plan(
         protections=build_protections(
-            list(methods) or [chosen.objective], values or [chosen.budget], settings=chosen
+            list(methods) or [chosen.objective],
+            values or [chosen.budget],
+            settings=chosen,
+            against=protect_with or ("",),
         ),
         transforms=tuple(transforms),
         prompts=HELD_OUT[:prompts] if isinstance(prompts, int) else tuple(prompts),

@@ -40,8 +40,27 @@ class Figures:
     @property
     def demonstration(self) -> bool:
         """Whether the editor is there to show how, and for nothing else."""
-        name = self.heading.get("editor")
-        return any(info.demonstration for info in list_editors() if info.name == name)
+        names = {self.heading.get("editor"), *self.heading.get("others", ())}
+        return any(info.demonstration for info in list_editors() if info.name in names)
+
+    @property
+    def title(self) -> str:
+        """Who edits, and what the photos were protected against, in a line."""
+        said = f"What edits by {self.heading.get('editor')} show"
+        if not self.is_transfer:
+            return said
+        return f"{said} of photos protected against {', '.join(self.against)}"
+
+    @property
+    def against(self) -> tuple[str, ...]:
+        """The editors that photos were protected against, several at once as `A+B`."""
+        editor = self.heading.get("editor", "")
+        return tuple(dict.fromkeys(row.get("against", editor) for row in self._of("protection")))
+
+    @property
+    def is_transfer(self) -> bool:
+        """Whether photos were protected against another editor than the one that edits."""
+        return set(self.against) - {self.heading.get("editor", "")} != set()
 
     @property
     def statement(self) -> str:

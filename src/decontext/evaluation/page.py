@@ -44,8 +44,7 @@ def write_page(rows: list[ResultRow], folder: Path, photos: tuple[Path, ...]) ->
         *picture_sections(figures, folder, photos[:SHOWN_PHOTOS]),
         *_number_sections(figures),
     ]
-    title = f"What edits by {figures.heading['editor']} show"
-    content = build_page(title, figures.statement, sections, lead=tell_findings(figures))
+    content = build_page(figures.title, figures.statement, sections, lead=tell_findings(figures))
     path = folder / PAGE
     write_whole(content.encode(), path)
     return path

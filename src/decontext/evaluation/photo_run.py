@@ -6,7 +6,7 @@ Whatever is wrong with a photo, or with one version of it, is said in a row, and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -109,6 +109,7 @@ class PhotoRun:
     first: str
     folder: Path
     editor: Editor
+    others: Mapping[str, Editor]
     plan: Plan
     tools: Instruments
     results: ResultFile
@@ -176,7 +177,8 @@ class PhotoRun:
         found = self._find("protection", protection=protection.key)
         if found is None or not path.exists():
             began = time.monotonic()
-            steps = protect_steps(photo, self.editor, protection.settings)
+            editors = [self.others[name] for name in protection.editors] or [self.editor]
+            steps = protect_steps(photo, editors[0], protection.settings)
             picture = photo.pixels
             while True:
                 try:
@@ -192,6 +194,7 @@ class PhotoRun:
                 protection=protection.key,
                 label=protection.label,
                 settings=protection.settings.to_dict(),
+                against=protection.against or self.editor.info.name,
                 seconds=round(time.monotonic() - began, 2),
                 # An infinite distance, of a picture that did not change, is no number of JSON.
                 **{k: v if v != float("inf") else None for k, v in differences.items()},
@@ -219,7 +222,9 @@ class PhotoRun:
             if not self._has("edit", key, transform, prompt=prompt, seed=seed)
         ]
         self.progress.advance(len(self.plan.prompts) * self.plan.seeds - len(wanted))
-        published = publish(transform, picture, editor=self.editor) if wanted else picture
+        published = picture
+        if wanted:
+            published = publish(transform, picture, editor=self.editor, others=self.others)
         for prompt, seed in wanted:
             self.progress.say(f"{self.name}: {transform}, {prompt}")
             self._edit(

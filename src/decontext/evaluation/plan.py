@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
@@ -31,8 +31,12 @@ CUT = "cut"
 
 NONE, REDRAW = "none", "redraw"
 REDRAW_INSTRUCTION = "remove the noise and keep the picture as it is"
-"""Cleaning by the editor itself, with an instruction that asks for nothing else."""
+"""Cleaning by an editor, with an instruction that asks for nothing else."""
 
+TOGETHER = "+"
+"""Between the names of editors that a photo is protected against at once."""
+
+NOBODY: Mapping[str, Editor] = {}
 TRANSFORMS = (NONE, "jpeg-75", "resize-0.5", "jpeg-75+resize-0.5")
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".avif")
 """What counts as a picture in a folder, readable or not; other files are left alone."""
@@ -43,15 +47,25 @@ PROTECTED = ".protected"
 
 @dataclass(frozen=True)
 class Protection:
-    """One way to protect: `label` is shown, `settings` do it."""
+    """One way to protect: `label` is shown, `settings` do it.
+
+    `against` names the editor that it is optimised on, several with `+`; empty: the one that edits.
+    """
 
     label: str
     settings: ProtectSettings
+    against: str = ""
 
     @property
     def key(self) -> str:
         """Ten characters that stand for these settings in file names and results."""
-        return hash_text(json.dumps(self.settings.to_dict(), sort_keys=True))
+        said = json.dumps(self.settings.to_dict(), sort_keys=True)
+        return hash_text(f"{said} {self.against}" if self.against else said)
+
+    @property
+    def editors(self) -> tuple[str, ...]:
+        """Names of the editors that it is optimised on; none: the one that edits."""
+        return tuple(self.against.split(TOGETHER)) if self.against else ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,8 @@ class Plan:
     Attributes:
         protections: beside the original, which is always there.
         transforms: what happens to the photo before it is edited: names as `transforms` reads them,
-            `none`, and `redraw` for cleaning by the editor itself; several with `+`.
+            `none`, and `redraw` for cleaning by the editor itself, `redraw-NAME` by another one;
+            several with `+`.
         prompts: instructions, not optimised on.
         seeds: each instruction is edited with the seeds 0 to `seeds` - 1.
         edit_steps: denoising steps of an edit; None: the editor's own.
@@ -90,11 +105,16 @@ class Plan:
 
 
 def build_protections(
-    methods: Sequence[str], budgets: Sequence[float], *, settings: ProtectSettings
+    methods: Sequence[str],
+    budgets: Sequence[float],
+    *,
+    settings: ProtectSettings,
+    against: Sequence[str] = ("",),
 ) -> tuple[Protection, ...]:
-    """Every method at every budget; the rest is as in `settings`.
+    """Every method at every budget against all of `against`; the rest is as in `settings`.
 
-    A method is an objective, or with how robust it is to be: `context-proportion:web`.
+    A method is an objective, or with how robust it is to be: `context-proportion:web`. What it is
+    optimised against is an editor's name, several with `+`; empty: the editor that edits.
 
     Raises:
         InputError: no such objective or level.
@@ -115,7 +135,11 @@ def build_protections(
             chosen = replace(settings, objective=cast(ObjectiveName, objective), epsilon=budget)
             if robust:
                 chosen = replace(chosen, robust=cast(RobustLevel, robust))
-            protections.append(Protection(f"{method.strip()} {_levels(budget)}", chosen))
+            label = f"{method.strip()} {_levels(budget)}"
+            for names in against:
+                name = TOGETHER.join(part.strip() for part in names.split(TOGETHER))
+                said = f"{label} against {name}" if name else label
+                protections.append(Protection(said, chosen, name))
     return tuple(protections)
 
 
@@ -155,14 +179,28 @@ def _is_protected(path: Path, stems: Set[str]) -> bool:
     return isinstance(report, dict) and report.get("format") == FORMAT
 
 
-def publish(name: str, picture: Tensor, *, editor: Editor) -> Tensor:
-    """What a picture `(1, 3, height, width)` looks like after a transform, by name."""
+def publish(
+    name: str, picture: Tensor, *, editor: Editor, others: Mapping[str, Editor] = NOBODY
+) -> Tensor:
+    """What a picture `(1, 3, height, width)` looks like after a transform, by name.
+
+    `others` are editors beside that one which may clean it, by their names.
+    """
     for part in _parts(name):
-        if part == REDRAW:
-            picture = editor.edit(picture, REDRAW_INSTRUCTION)
+        if _is_redraw(part):
+            cleaner = others[part.removeprefix(f"{REDRAW}-")] if part != REDRAW else editor
+            picture = cleaner.edit(picture, REDRAW_INSTRUCTION)
         else:
             picture = parse_transform(part)(picture)
     return picture
+
+
+def other_editors(plan: Plan) -> tuple[str, ...]:
+    """Names of the editors beside the one that edits: protected against, or to clean with."""
+    parts = [part for name in plan.transforms for part in _parts(name)]
+    cleaners = [p.removeprefix(f"{REDRAW}-") for p in parts if p.startswith(f"{REDRAW}-")]
+    against = [name for protection in plan.protections for name in protection.editors]
+    return tuple(dict.fromkeys([*against, *cleaners]))
 
 
 def hash_text(text: str) -> str:
@@ -171,17 +209,21 @@ def hash_text(text: str) -> str:
 
 
 def needs_editor(name: str) -> bool:
-    """Whether a transform uses the editor itself."""
-    return REDRAW in _parts(name)
+    """Whether a transform uses an editor."""
+    return any(map(_is_redraw, _parts(name)))
 
 
 def _parts(name: str) -> list[str]:
     """The operations of a transform. Raises: InputError: there is no such operation."""
     parts = [part.strip() for part in name.split("+")]
     for part in parts:
-        if part != REDRAW:
+        if not _is_redraw(part):
             parse_transform(part)
     return parts
+
+
+def _is_redraw(part: str) -> bool:
+    return part == REDRAW or part.startswith(f"{REDRAW}-")
 
 
 def _levels(epsilon: float) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from decontext.editors import Editor
+from decontext.editors import Editor, list_editors, load_editor
 from decontext.errors import InputError
 from decontext.evaluation.likeness import load_image_encoder
 from decontext.evaluation.photo_run import (
@@ -16,7 +17,7 @@ from decontext.evaluation.photo_run import (
     PhotoRun,
     Progress,
 )
-from decontext.evaluation.plan import Plan
+from decontext.evaluation.plan import Plan, other_editors
 from decontext.evaluation.recognisers import PersonJudge
 from decontext.evaluation.results import (
     NAME,
@@ -35,12 +36,26 @@ def load_instruments(plan: Plan) -> Instruments:
     return Instruments(PersonJudge(centred=plan.rendered), load_image_encoder())
 
 
+def load(name: str, editor: Editor) -> Editor:
+    """An editor by its name, with its own weights; the one that edits is not loaded twice.
+
+    Raises:
+        InputError: there is no such editor.
+        EditorError: its weights are missing or damaged.
+    """
+    own = {info.name: info.weights for info in list_editors()}
+    if name == editor.info.name and editor.info.weights == own.get(name):
+        return editor
+    return load_editor(name, device=editor.device)
+
+
 def evaluate(
     photos: Sequence[Path],
     folder: Path,
     editor: Editor,
     plan: Plan,
     *,
+    others: Mapping[str, Editor] | None = None,
     instruments: Instruments | None = None,
     name: str = NAME,
     known: Sequence[Path] = (),
@@ -52,8 +67,9 @@ def evaluate(
     Args:
         photos: files; their contents tell them apart, of copies the first is evaluated.
         folder: for rows and pictures; made where it is missing.
-        editor: both protected against and edited with.
+        editor: edited with, and protected against where the plan does not say otherwise.
         plan: what to do.
+        others: further editors of the plan by their names; loaded where they are not here.
         instruments: what to measure with; loaded where None.
         name: of the file of results in the folder.
         known: files of results of other processes in the same folder.
@@ -64,7 +80,7 @@ def evaluate(
         `tables.Figures.failed`.
     Raises:
         InputError: the folder cannot be written to or is being written to, holds results of another
-            editor, or the extra `eval` is not installed.
+            editor, there is no such editor, or the extra `eval` is not installed.
     """
     make_folder(folder)
     make_folder(folder / PICTURES)
@@ -76,7 +92,8 @@ def evaluate(
                 "Choose another folder for the report.",
             )
     tools = instruments or load_instruments(plan)
-    heading = {
+    found = {name: (others or {}).get(name) or load(name, editor) for name in other_editors(plan)}
+    heading: dict[str, Any] = {
         "editor": editor.info.name,
         "weights": fingerprint(editor),
         "edit_steps": plan.edit_steps,
@@ -84,6 +101,8 @@ def evaluate(
         "thresholds": tools.judge.thresholds,
         "likeness": tools.encoder.name,
     }
+    if found:
+        heading["others"] = {name: fingerprint(other) for name, other in found.items()}
     contents = identify(photos)
     # Reversed, so that of copies the first gives the name.
     names = {contents[path]: printable(path.name) for path in reversed(photos)}
@@ -99,6 +118,7 @@ def evaluate(
                     first=names[contents[path]],
                     folder=folder,
                     editor=editor,
+                    others=found,
                     plan=plan,
                     tools=tools,
                     results=results,

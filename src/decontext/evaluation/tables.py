@@ -153,6 +153,7 @@ def photo_table(figures: Figures) -> Table:
 def to_dict(figures: Figures) -> dict[str, Any]:
     """All summaries as plain values, by version and transform."""
     return {
+        "title": figures.title,
         "found": tell_findings(figures),
         "statement": figures.statement,
         "demonstration": figures.demonstration,

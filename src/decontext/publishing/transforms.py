@@ -57,7 +57,7 @@ class Transform:
     parts: tuple[Part, ...]
 
     def __call__(self, image: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """The picture afterwards, in [0, 1]; differentiable, except through `clean`.
+        """The picture afterwards, in [0, 1]; differentiable, except through `clean` and `denoise`.
 
         Args:
             image: `(1, 3, height, width)` in [0, 1].
@@ -94,7 +94,8 @@ def parse_transform(name: str) -> Transform:
     `resize-F`: reduced by F, above 0 to 1, and enlarged again. `small-F`: left at that size.
     `crop-P`: P percent of width and height cut off, up to 50. `flip`: mirrored. `blur-S`: Gaussian
     blur of S pixels. `noise-S`: Gaussian noise of S times the full range. `clean`: smoothed
-    by bilateral and guided filters as cleaning programs do it (needs the extra `eval`).
+    by bilateral and guided filters as cleaning programs do it, `denoise`: by non-local means (both
+    need the extra `eval`).
 
     Raises:
         InputError: no such operation, or its value is missing or out of range.
@@ -211,6 +212,12 @@ def _clean(image: Tensor, _value: float, _generator: torch.Generator) -> Tensor:
     return clean(image)
 
 
+def _denoise(image: Tensor, _value: float, _generator: torch.Generator) -> Tensor:
+    from decontext.publishing.cleaning import denoise
+
+    return denoise(image)
+
+
 def _round(image: Tensor) -> Tensor:
     """To 8-bit levels within [0, 1]; the gradient passes as if nothing were rounded."""
     rounded = (image.detach() * 255).round_().div_(255).clamp_(0, 1)
@@ -229,6 +236,7 @@ _KINDS: dict[str, _Kind] = {
     "blur": _Kind(_blur, "blurred by {value} pixels", 0.1, 50),
     "noise": _Kind(_noise, "with noise of {value} of the range", 0, 1),
     "clean": _Kind(_clean, "smoothed by a cleaning program"),
+    "denoise": _Kind(_denoise, "denoised by non-local means"),
 }
 _EXAMPLES = {
     "jpeg": 75,

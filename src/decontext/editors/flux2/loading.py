@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,14 @@ def load_flux2(
     dtype: str | torch.dtype | None,
     cache: str | Path | None,
     stream_weights: bool,
+    text_tokens: int = TEXT_TOKENS,
+    make_kind: Callable[[Any], Flux2Kind] | None = None,
+    keep_embeddings: bool = True,
 ) -> JointEditor:
     """Load an editor; weights are read when they are first needed.
+
+    `make_kind` makes the kind of a pipeline where it is not the published one, `keep_embeddings`
+    keeps encoded instructions on disk.
 
     Raises:
         InputError: there is no such device or precision.
@@ -55,12 +61,12 @@ def load_flux2(
         opened.load,
         opened.source,
         device=opened.device,
-        length=TEXT_TOKENS,
-        cache=EmbeddingCache(),
+        length=text_tokens,
+        cache=EmbeddingCache() if keep_embeddings else None,
         parts=text_parts(recipe),
     )
     return JointEditor(
-        _kind_of(opened.pipeline),
+        (make_kind or _kind_of)(opened.pipeline),
         opened.pipeline,
         info,
         text=BlindText(text),

@@ -1,0 +1,165 @@
+"""docs/transfer.md from the rows of `benchmarks.transfer`; its headline is computed too."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.sections import table
+from decontext.evaluation.figures import Figures
+from decontext.evaluation.plan import NONE, ORIGINAL
+from decontext.evaluation.results import NAME, read_rows
+from decontext.evaluation.sentences import warn_of_few
+from decontext.evaluation.tables import number, percent, with_interval
+
+HOLDS, PARTLY = 0.8, 0.4
+"""From which part of its own fall on a protection is said to carry over, or to do so in part."""
+
+
+def write_document(out: Path, page: Path) -> Path:
+    """Write what the rows in `out` say of the people who are done with every editor."""
+    said = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    figures = read_figures(out, said["labels"])
+    lines = [
+        "# Does protection carry over to another editor?",
+        "",
+        *headline(figures),
+        "",
+        *_about(said, figures),
+        "",
+        "## Who edits show",
+        "",
+        transfer_table(figures),
+        "",
+        *(line for line in [warn_of_few(next(iter(figures.values())))] if line),
+        "",
+        "## Cleaning before the edit",
+        "",
+        "The photo is cleaned first: by non-local means (`denoise`, OpenCV's), by the editor that "
+        "edits (`redraw`, asked to remove the noise), or by another one (`redraw-NAME`). Kept is "
+        "the part of the fall of identity that is left, against the original after the same "
+        "cleaning; a dash where cleaning the original alone leaves no pair of faces to compare.",
+        "",
+        cleaning_table(figures),
+    ]
+    page.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    return page
+
+
+def read_figures(out: Path, labels: Sequence[str]) -> dict[str, Figures]:
+    """By the editor that edits: the rows of the people with whom every editor is done."""
+    rows = {label: read_rows([out / label.replace(" ", "-") / NAME]) for label in labels}
+    done = set.intersection(*(finished(found) for found in rows.values()))
+    return {
+        label: Figures([row for row in found if row["kind"] == "heading" or row["sha256"] in done])
+        for label, found in rows.items()
+    }
+
+
+def finished(rows: Sequence[dict]) -> set[str]:
+    """Photos with as many edits as the one that has most."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        if row["kind"] == "edit":
+            counts[row["sha256"]] = counts.get(row["sha256"], 0) + 1
+    return {photo for photo, count in counts.items() if count == max(counts.values())}
+
+
+def versions(figures: Figures) -> dict[str, str]:
+    """Keys of the protections by what they are against."""
+    rows = [row for row in figures.rows if row["kind"] == "protection"]
+    return {row["against"]: row["protection"] for row in rows}
+
+
+def falls(figures: dict[str, Figures]) -> dict[tuple[str, str], float | None]:
+    """By (protected against, edited with): how far identity fell."""
+    return {
+        (against, label): found.identity_drop(key, NONE)
+        for label, found in figures.items()
+        for against, key in versions(found).items()
+    }
+
+
+def headline(figures: dict[str, Figures]) -> Iterator[str]:
+    """A sentence for each pair of different editors, of what was measured and nothing else."""
+    found = falls(figures)
+    for (against, label), fall in found.items():
+        own = found.get((label, label))
+        if against == label or own is None or fall is None:
+            continue
+        if own < 0.05:
+            yield f"- **{against} → {label}**: nothing to compare, {label} shows nobody anyway."
+            continue
+        part = fall / own
+        words = "carries over" if part >= HOLDS else "carries over in part"
+        words = words if part >= PARTLY else "does not carry over"
+        yield (
+            f"- **{against} → {label}: protection {words}.** Identity falls by {fall:.2f}, by "
+            f"{own:.2f} where the photo is protected against {label} itself: {percent(part)}."
+        )
+
+
+def transfer_table(figures: dict[str, Figures]) -> str:
+    """A row for each protection, and each editor that edits."""
+    rows = []
+    for label, found in figures.items():
+        for against, key in {"nothing (the original)": ORIGINAL, **versions(found)}.items():
+            identity = found.identity(key)
+            fall = None if key == ORIGINAL else found.attention_drop(key).mean
+            rows.append(
+                [
+                    against,
+                    label,
+                    with_interval(identity),
+                    percent(identity.share),
+                    percent(found.face_found(key)),
+                    number(None if key == ORIGINAL else found.identity_drop(key, NONE)),
+                    percent(fall),
+                ]
+            )
+    heading = ["protected against", "edited with", "identity [95 %]", "same person", "face found"]
+    return table([*heading, "identity fell by", "attention fell by"], rows)
+
+
+def cleaning_table(figures: dict[str, Figures]) -> str:
+    """A row for each cleaner, of every protection and every editor that edits."""
+    rows = []
+    for label, found in figures.items():
+        for against, key in versions(found).items():
+            for transform in found.transforms:
+                identity = found.identity(key, transform)
+                rows.append(
+                    [
+                        against,
+                        label,
+                        "nothing" if transform == NONE else f"`{transform}`",
+                        with_interval(found.identity(ORIGINAL, transform)),
+                        with_interval(identity),
+                        percent(identity.share),
+                        percent(found.kept(key, transform)),
+                    ]
+                )
+    heading = ["protected against", "edited with", "cleaned by", "original: identity"]
+    return table([*heading, "protected: identity", "same person", "kept"], rows)
+
+
+def _about(said: dict, figures: dict[str, Figures]) -> Iterator[str]:
+    """How it was measured."""
+    first = next(iter(figures.values()))
+    people = len({row["sha256"] for row in first.rows if row["kind"] == "edit"})
+    prompts = dict.fromkeys(row["prompt"] for row in first.rows if row["kind"] == "edit")
+    yield (
+        "**These are small demonstration editors. None of it says whether protection carries over "
+        "between editors that people use.** Written by `python -m benchmarks.transfer "
+        + " ".join(f'--editor "{one}"' for one in said["command"])
+        + f"` on {platform.machine()}, from {people} rendered people of `study/people`; 8/255, "
+        f"{said['steps']} steps, `--robust web`; instructions, none optimised on: "
+        + "; ".join(f"“{prompt}”" for prompt in prompts)
+        + "; 8 denoising steps, seed 0. Identity: mean-centred SFace cosine of an edit to the "
+        f"original, the same person from {first.heading['thresholds'][first.recognisers[0]]}; "
+        "intervals over people. How: [measuring.md](measuring.md)."
+    )
+    for name in said.get("notes", []):
+        yield f"- {name}"
