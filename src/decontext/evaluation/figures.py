@@ -55,7 +55,8 @@ class Figures:
     def against(self) -> tuple[str, ...]:
         """The editors that photos were protected against, several at once as `A+B`."""
         editor = self.heading.get("editor", "")
-        return tuple(dict.fromkeys(row.get("against", editor) for row in self._of("protection")))
+        rows = self._of("protection")
+        return tuple(dict.fromkeys(str(row.get("against", editor)) for row in rows))
 
     @property
     def is_transfer(self) -> bool:
