@@ -9,7 +9,7 @@ LEVEL ?= full
 THREADS ?= 2
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=0 -o Acquire::http::Timeout=20
 
-.PHONY: help setup demo app study test lint format bench browser docs docs-serve release-check
+.PHONY: help setup demo app study test lint format bench browser camera-tools docs docs-serve release-check
 
 help:
 	@echo "make setup   install everything into $(VENV)"
@@ -29,7 +29,7 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[app,eval,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[app,eval,heif,dev]'
 	touch $@
 
 demo: $(READY)
@@ -41,7 +41,7 @@ app: $(READY)
 study: $(READY)
 	$(BIN)/python -m study.run --level $(LEVEL)
 
-test: $(READY) browser
+test: $(READY) browser camera-tools
 	$(BIN)/python -m pytest $(TESTS)
 
 # The pages are tested in Chromium. Where it is missing and cannot be had, those tests are skipped and say so.
@@ -52,6 +52,20 @@ browser:
 			{ timeout 120 env $(APT) update && timeout 300 env $(APT) install chromium; } >/dev/null 2>&1; \
 		}; then echo "installed chromium for the tests of the pages"; \
 		else echo "no Chromium here: the tests of the pages will be skipped"; fi; fi
+
+# Round trips of photos are tested on files of these programs. Where they cannot be had, those tests
+# are skipped and say so.
+CAMERA_TOOLS := imagemagick libimage-exiftool-perl libheif-examples libavif-bin webp libtiff-tools \
+	colord-data icc-profiles-free libgs-common
+camera-tools:
+	@if ! command -v exiftool >/dev/null || ! command -v convert >/dev/null || ! command -v heif-enc >/dev/null || \
+		! command -v avifenc >/dev/null || ! command -v cwebp >/dev/null || ! command -v tiffinfo >/dev/null || \
+		! test -d /usr/share/color/icc/colord; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { \
+			timeout 300 env $(APT) install $(CAMERA_TOOLS) >/dev/null 2>&1 || \
+			{ timeout 120 env $(APT) update && timeout 300 env $(APT) install $(CAMERA_TOOLS); } >/dev/null 2>&1; \
+		}; then echo "installed what makes and reads photos for the tests of round trips"; \
+		else echo "no ImageMagick, exiftool, libheif or libavif here: round trips of photos will be skipped"; fi; fi
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

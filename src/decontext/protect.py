@@ -29,7 +29,7 @@ from decontext.notation import LEVELS
 from decontext.objectives import CHECK_SEED, build_objective, control_steps
 from decontext.outcome import measure, missed, not_protected
 from decontext.pgd import Step, descend
-from decontext.photo.images import Photo, psnr, quantise
+from decontext.photo.images import Photo, describe_losses, psnr, quantise
 from decontext.photo.sources import PhotoSource, to_photo
 from decontext.preparing import prepare, settle
 from decontext.progress import Cancel, Counter, Meter, OnMeasure, OnProgress, OnStep, drain
@@ -198,7 +198,11 @@ def protect(
             psnr=psnr(photo.pixels, saved),
             visibility=measure_visibility(photo.pixels, saved),
             seconds=time.monotonic() - began,
-            notes=(*photo.notes, *missed(settings, verification)),
+            notes=(
+                *photo.notes,
+                *describe_losses(photo, target),
+                *missed(settings, verification),
+            ),
         )
         draft.keep(report)
     again = partial(measure, photo=photo, editor=loaded, settings=settings)

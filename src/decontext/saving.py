@@ -22,8 +22,10 @@ from decontext.errors import NotProtectedError
 from decontext.photo.files import check_targets, put_in_place, unfinished
 from decontext.photo.images import (
     JPEG_QUALITY,
+    SAVED_ENDINGS,
     Photo,
     check_output,
+    describe_losses,
     load_photo,
     psnr,
     save_photo,
@@ -73,7 +75,7 @@ class Result:
         return measure_visibility(self.original.pixels, self.image)
 
     def to_pil(self) -> Image.Image:
-        """The protected photo upright, with the photo's transparency and colour profile."""
+        """The protected photo upright, 8 bits of sRGB, with the photo's transparency."""
         return to_pil(self.image, self.original)
 
     def save(
@@ -114,6 +116,11 @@ class Result:
                     "psnr_db": psnr(self.original.pixels, saved),
                     "visibility": replace(self, image=saved).visibility.to_dict(),
                     "files": self.report["files"] | {"protected": draft.describe()},
+                    "notes": list(
+                        dict.fromkeys(
+                            (*self.report["notes"], *describe_losses(self.original, target))
+                        )
+                    ),
                 }
             )
             draft.keep(report)
@@ -204,16 +211,23 @@ def default_output(photo: Path) -> Path:
 
 
 def saved_as(path: Path | None, quality: int | None = None) -> Transform:
-    """What saving to this file does to a picture: JPEG, in full colour, or nothing."""
-    if path is not None and path.suffix.lower() in (".jpg", ".jpeg"):
-        return parse_transform(f"jpeg444-{JPEG_QUALITY if quality is None else quality}")
-    return AS_IT_IS
+    """What saving to this file does to a picture: JPEG, in full colour, or nothing.
+
+    HEIC and AVIF have no gradient here: a JPEG of the same quality, with halved colour for HEIC,
+    stands in for them. What is measured is the file itself.
+    """
+    kind = "" if path is None else SAVED_ENDINGS.get(path.suffix.lower(), "")
+    name = {"JPEG": "jpeg444", "AVIF": "jpeg444", "HEIF": "jpeg"}.get(kind)
+    if name is None:
+        return AS_IT_IS
+    return parse_transform(f"{name}-{JPEG_QUALITY if quality is None else quality}")
 
 
 def to_pil(image: Tensor, photo: Photo | None = None) -> Image.Image:
     """A picture `(1, 3, height, width)` in [0, 1] as a PIL image.
 
-    Of a photo it has the transparency, the colour profile, and one channel where that is grey.
+    Of a photo it has the transparency, and one channel where that is grey. Where the photo's own
+    colours are others than sRGB the picture is sRGB; otherwise it has the photo's profile.
     """
     pixels = to_array(image)
     if photo is not None and photo.is_grey:
@@ -221,6 +235,6 @@ def to_pil(image: Tensor, photo: Photo | None = None) -> Image.Image:
     if photo is not None and photo.alpha is not None:
         pixels = np.concatenate((pixels, photo.alpha[..., None].numpy()), axis=2)
     result = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    if photo is not None and photo.icc:
+    if photo is not None and photo.icc and (photo.own is None or photo.own.space is None):
         result.info["icc_profile"] = photo.icc
     return result

@@ -14,6 +14,7 @@ from PIL import Image, ImageCms, ImageOps
 from decontext.errors import InputError
 from decontext.photo.images import (
     check_output,
+    describe_losses,
     levels,
     load_photo,
     quantise,
@@ -133,25 +134,37 @@ def test_one_bit_picture_is_saved_as_grey(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".png", ".tiff"])
-def test_sixteen_bit_grey_is_rounded_to_eight_and_says_so(tmp_path, ending):
+def test_sixteen_bit_grey_is_kept_and_the_editor_sees_eight(tmp_path, ending):
     values = np.random.default_rng(0).integers(0, 65536, (HEIGHT, WIDTH)).astype(np.uint16)
     Image.fromarray(values).save(tmp_path / f"in{ending}")
     photo = load_photo(tmp_path / f"in{ending}")
     assert photo.is_grey
-    assert photo.notes == ("16 bits per channel are saved as 8",)
     assert np.array_equal((photo.pixels[0, 0] * 255).round().numpy(), (values / 257).round())
-    _, again = saved_again(photo, tmp_path / f"out{ending}")
-    assert again.mode == "L"
+    image, again = saved_again(photo, tmp_path / f"out{ending}")
+    assert again.mode == "I;16" and torch.equal(again.pixels, image)
+    moved = again.own.values[0].astype(int) - values
+    levels_moved = ((image - photo.pixels)[0, 0] * 255).round().numpy()
+    inside = (values > 300) & (values < 65000)
+    assert np.array_equal(moved[inside], 257 * levels_moved[inside])
+    assert describe_losses(photo, tmp_path / f"out{ending}") == ()
+    assert describe_losses(photo, "out.jpg") == ("16 bits per channel are saved as 8",)
 
 
 @pytest.mark.parametrize("icc", [None, b"not a profile"])
-def test_cmyk_picture_is_saved_as_rgb_and_says_so(tmp_path, icc):
-    Image.fromarray(draw(3)).convert("CMYK").save(tmp_path / "in.jpg", icc_profile=icc)
-    photo = load_photo(tmp_path / "in.jpg")
-    assert photo.notes == ("the CMYK picture is saved as RGB",)
+def test_cmyk_picture_stays_one_or_says_that_it_does_not(tmp_path, icc):
+    Image.fromarray(draw(3)).convert("CMYK").save(tmp_path / "in.tiff", icc_profile=icc)
+    photo = load_photo(tmp_path / "in.tiff")
     assert photo.icc is None
-    _, again = saved_again(photo, tmp_path / "out.jpg")
-    assert again.mode == "RGB"
+    assert [note.partition(":")[0] for note in photo.notes] == (
+        ["the colour profile is left out, and colours are taken as without one"] * (icc is not None)
+    )
+    for ending in (".jpg", ".tiff"):
+        image, again = saved_again(photo, tmp_path / f"out{ending}")
+        assert again.mode == "CMYK" and describe_losses(photo, f"out{ending}") == ()
+    assert levels(again.pixels, image) == 0
+    image, again = saved_again(photo, tmp_path / "out.png")
+    assert again.mode == "RGB" and torch.equal(again.pixels, image)
+    assert describe_losses(photo, "out.png") == ("the CMYK picture is saved as RGB",)
 
 
 # Orientation, profile, metadata

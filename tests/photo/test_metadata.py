@@ -19,7 +19,13 @@ from decontext.photo.directories import (
     next_pointer,
     read_entries,
 )
-from decontext.photo.images import check_output, choose_metadata, load_photo, save_photo
+from decontext.photo.images import (
+    check_output,
+    choose_metadata,
+    describe_losses,
+    load_photo,
+    save_photo,
+)
 from decontext.photo.metadata import KEPT
 from decontext.photo.previews import blank_pictures, remove_previews
 from tests.fuzz.seeds import (
@@ -366,10 +372,15 @@ def test_unknown_choice_of_metadata_is_refused():
         choose_metadata(load_photo(encode(draw(), "PNG")), "some")
 
 
-def test_captions_that_are_not_kept_are_said_to_be_left_out():
+def test_captions_and_comment_are_kept_and_what_else_photoshop_says_is_not():
     content = add_segment(encode(draw(), "JPEG", comment=b"words"), 0xED, make_resources())
-    assert load_photo(content).notes == (
-        "left out: Photoshop's data with captions and keywords (IPTC), the comment",
+    photo = load_photo(content)
+    assert photo.iptc == b"\x1c\x02\x78\x00\x05words"
+    assert photo.texts == (("Comment", "words"),)
+    assert photo.notes[0] == "left out: Photoshop's own data"
+    assert "captions and keywords (IPTC)" in photo.notes[1]
+    assert describe_losses(photo, "out.bmp") == (
+        "BMP files cannot hold what is left out: captions and keywords (IPTC), the comment",
     )
 
 

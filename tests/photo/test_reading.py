@@ -107,7 +107,7 @@ def test_pipe_is_refused_and_not_waited_for(tmp_path):
 
 @pytest.mark.parametrize(
     ("file_format", "options"),
-    [("EPS", {}), ("PPM", {}), ("TGA", {}), ("ICO", {}), ("AVIF", {}), ("PDF", {}), ("SGI", {})],
+    [("EPS", {}), ("PPM", {}), ("TGA", {}), ("ICO", {}), ("PDF", {}), ("SGI", {})],
 )
 def test_no_other_decoder_is_started(tmp_path, file_format, options):
     path = tmp_path / "photo.jpg"

@@ -343,7 +343,7 @@ class ProtectOptions(MethodOptions):
         flag("--strip-location", "Save without the place where it was taken.", panel=OUTPUT),
     ] = False
     strip_metadata: Annotated[
-        bool, flag("--strip-metadata", "Save without EXIF and XMP data.", panel=OUTPUT)
+        bool, flag("--strip-metadata", "Save without EXIF, XMP, IPTC data and texts.", panel=OUTPUT)
     ] = False
 
     @property

@@ -18,6 +18,7 @@ from torch import Tensor
 from decontext.editors import Editor
 from decontext.errors import InputError
 from decontext.notation import LEVELS
+from decontext.photo.formats import READ_ENDINGS
 from decontext.prompts import HELD_OUT
 from decontext.publishing.transforms import parse_transform
 from decontext.report import FORMAT, report_path
@@ -38,7 +39,7 @@ TOGETHER = "+"
 
 NOBODY: Mapping[str, Editor] = {}
 TRANSFORMS = (NONE, "jpeg-75", "resize-0.5", "jpeg-75+resize-0.5")
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".avif")
+ENDINGS = READ_ENDINGS
 """What counts as a picture in a folder, readable or not; other files are left alone."""
 
 PROTECTED = ".protected"

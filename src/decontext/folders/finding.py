@@ -13,11 +13,12 @@ from pathlib import Path, PurePosixPath
 
 from decontext.errors import InputError
 from decontext.photo.files import is_unfinished
+from decontext.photo.formats import READ_ENDINGS, SAVED_ENDINGS
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".avif")
+ENDINGS = READ_ENDINGS
 """What counts as a picture in a folder, readable or not; other files are left alone."""
 
-SAVED = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+SAVED = tuple(SAVED_ENDINGS)
 """Formats that are saved as they are; the others become PNG beside their own ending."""
 
 

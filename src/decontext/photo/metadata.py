@@ -1,10 +1,9 @@
 """What a file says beside its pixels: what is kept, what is left out, and what is personal.
 
-Used by `reading` and by whoever saves a photo. EXIF and XMP data are kept as they are, but for the
-pictures in them and for an orientation that is not the one in which the pixels are saved.
+Used by `reading` and by whoever saves a photo. EXIF, XMP and IPTC data are kept as they are, but
+for the pictures in them and for an orientation that is not the one in which pixels are saved.
 """
 
-import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,8 +21,12 @@ from decontext.photo.directories import (
     remove_entry,
 )
 from decontext.photo.exif import read_exif, read_orientation
+from decontext.photo.iptc import RESOURCE, iptc_names_place, read_iptc, remove_place
 from decontext.photo.photo import Photo
 from decontext.photo.previews import remove_previews
+from decontext.photo.texts import Texts, read_texts, text_names_place
+from decontext.photo.tiff import PHOTOSHOP
+from decontext.photo.xmp import names_place, read_xmp
 
 Metadata = Literal["keep", "no-location", "none"]
 """What is saved with a photo: all that was kept, all but the place, or nothing but its colours."""
@@ -42,13 +45,8 @@ _PERSONAL: dict[int, str] = {
     ExifTags.Base.MakerNote: "the camera's own notes, in which its serial number may stand",
 }
 
-_XMP_PICTURES = re.compile(rb"Thumbnails|xmpGImg|GImage|GDepth|Container:|/9j/|iVBORw0KGgo")
-"""Small pictures, or further ones behind the photo, which are not saved."""
-
-_XMP_PLACE = re.compile(rb"GPS|geo:|:(Sub-?)?location|:(Province)?State\b|:City\b|:Country", re.I)
-_XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>)\s*)(\d+)")
-_LARGEST_XMP = 65_000
-"""Bytes: what a segment of JPEG can hold."""
+_PHOTOSHOP_DIGEST = 0x0425
+_PHOTOSHOP_LAYERS = 37724
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,8 @@ class Kept:
     Attributes:
         exif: EXIF block with its prefix and without pictures, or None.
         xmp: XMP packet, or None.
+        iptc: datasets of IPTC, or None.
+        texts: name and text, of comments and of PNG files.
         shown: orientation in which viewers show the stored pixels, 1..8.
         orientation: the one that the EXIF block gives, under which they are saved.
         notes: what is left out and what personal data stay, in words for the user.
@@ -65,6 +65,8 @@ class Kept:
 
     exif: bytes | None
     xmp: bytes | None
+    iptc: bytes | None
+    texts: Texts
     shown: int
     orientation: int
     notes: tuple[str, ...]
@@ -84,11 +86,14 @@ def read_metadata(image: Image.Image) -> Kept:
     if image.format == "MPO":
         notes.append("the further pictures in this file are left out")
     orientation = read_orientation(exif)
-    xmp, xmp_note = _read_xmp(image, orientation)
+    xmp, xmp_note = read_xmp(image, orientation)
+    iptc, iptc_note = read_iptc(image)
+    texts, text_note = read_texts(image)
     others = _list_others(image)
-    notes += [xmp_note] * bool(xmp_note)
+    notes += [note for note in (xmp_note, iptc_note, text_note) if note]
     notes += [f"left out: {', '.join(others)}"] * bool(others)
-    return Kept(exif, xmp, shown, orientation, (*notes, *_note_personal(exif, xmp)))
+    notes += _note_personal(exif, xmp, iptc, texts)
+    return Kept(exif, xmp, iptc, texts, shown, orientation, tuple(notes))
 
 
 def choose_metadata(photo: Photo, keep: Metadata) -> Photo:
@@ -97,8 +102,9 @@ def choose_metadata(photo: Photo, keep: Metadata) -> Photo:
     Args:
         photo: as it was read.
         keep: `keep`: all that could be; `no-location`: without the place where it was taken, and
-            without XMP data where they name one; `none`: no EXIF and XMP data at all. The colour
-            profile and the resolution stay, and the photo is shown as before.
+            without XMP data and texts where they name one; `none`: no EXIF, XMP and IPTC data and
+            no texts at all. The colour profile and the resolution stay, and the photo is shown as
+            before.
 
     Raises:
         InputError: another word.
@@ -109,12 +115,17 @@ def choose_metadata(photo: Photo, keep: Metadata) -> Photo:
         return photo
     notes = tuple(note for note in photo.notes if not note.startswith(KEPT))
     if keep == "none":
-        return replace(photo, exif=None, xmp=None, orientation=1, notes=notes)
+        bare = replace(photo, exif=None, xmp=None, iptc=None, texts=())
+        return replace(bare, orientation=1, notes=notes)
     exif = None if photo.exif is None else _remove_place(photo.exif)
-    xmp = photo.xmp
-    if xmp is not None and _XMP_PLACE.search(xmp):
+    xmp, iptc = photo.xmp, photo.iptc
+    if xmp is not None and names_place(xmp):
         xmp, notes = None, (*notes, "the XMP data are left out: they name a place")
-    return replace(photo, exif=exif, xmp=xmp, notes=(*notes, *_note_personal(exif, xmp)))
+    if iptc is not None:
+        iptc = remove_place(iptc)
+    texts = tuple(text for text in photo.texts if not text_names_place(text))
+    notes = (*notes, *_note_personal(exif, xmp, iptc, texts))
+    return replace(photo, exif=exif, xmp=xmp, iptc=iptc, texts=texts, notes=notes)
 
 
 def _remove_place(exif: bytes) -> bytes:
@@ -135,45 +146,37 @@ def _remove_place(exif: bytes) -> bytes:
         remove_entry(body, first, pointers[0], order)
 
 
-def _read_xmp(image: Image.Image, orientation: int) -> tuple[bytes | None, str]:
-    """The XMP packet that is kept, and a note on why there is none where there was one."""
-    xmp = image.info.get("xmp")
-    xmp = xmp.encode("utf-8", "surrogateescape") if isinstance(xmp, str) else xmp
-    if not isinstance(xmp, bytes) or not xmp.strip(b"\x00 \r\n"):
-        return None, ""
-    try:
-        xmp.decode("utf-8")
-    except UnicodeDecodeError:
-        return None, "damaged XMP data are left out"
-    if _XMP_PICTURES.search(xmp):
-        return None, "the XMP data are left out: they hold or name further pictures"
-    if len(xmp) > _LARGEST_XMP or b"\x00" in xmp:
-        return None, "the XMP data are left out: they are too long, or damaged"
-    return _XMP_ORIENTATION.sub(rb"\g<1>%d" % orientation, xmp), ""
-
-
 def _list_others(image: Image.Image) -> list[str]:
     """What the file says in ways that are not saved again."""
     found = []
     tags = getattr(image, "tag_v2", {})
-    if "photoshop" in image.info or 33723 in tags or 34377 in tags:
-        found.append("Photoshop's data with captions and keywords (IPTC)")
-    if image.info.get("comment"):
-        found.append("the comment")
-    texts = getattr(image, "text", {}) if image.format == "PNG" else {}
-    names = [n for n in texts if n != "XML:com.adobe.xmp" and not n.startswith("Raw profile")]
-    if names:
-        shown = ", ".join(name for name in names[:5] if name.isprintable())
-        found.append(f"the file's texts ({shown})")
+    resources = image.info.get("photoshop")
+    known = {RESOURCE, _PHOTOSHOP_DIGEST}
+    if PHOTOSHOP in tags or (isinstance(resources, dict) and set(resources) - known):
+        found.append("Photoshop's own data")
+    if _PHOTOSHOP_LAYERS in tags:
+        found.append("Photoshop's layers")
     return found
 
 
-def _note_personal(exif: bytes | None, xmp: bytes | None) -> list[str]:
+def _note_personal(
+    exif: bytes | None,
+    xmp: bytes | None,
+    iptc: bytes | None,
+    texts: Texts,
+) -> list[str]:
     """One note on what the saved file says about people and places."""
     found = list(dict.fromkeys(_list_personal(exif or b"")))
     if xmp is not None:
-        place = " with a place" if _XMP_PLACE.search(xmp) else ""
+        place = " with a place" if names_place(xmp) else ""
         found.append(f"XMP data{place}, in which names may stand")
+    if iptc is not None:
+        place = " with a place" if iptc_names_place(iptc) else ""
+        found.append(f"captions and keywords (IPTC){place}, in which names may stand")
+    if texts:
+        place = " with a place" if any(text_names_place(t) for t in texts) else ""
+        names = ", ".join(dict.fromkeys(name for name, _ in texts[:5]))
+        found.append(f"texts ({names}){place}")
     if not found:
         return []
     removing = "--strip-metadata removes it"

@@ -60,7 +60,7 @@ def _find_jpegs(body: bytearray) -> list[tuple[int, int]]:
     place = 0
     while (match := _JPEG.search(body, place)) is not None:
         start = match.start()
-        stop = _find_end(body, start)
+        stop = find_jpeg_end(body, start)
         if stop is None:  # It makes no sense as a file; up to where one would end.
             end = body.find(b"\xff\xd9", start)
             stop = len(body) if end < 0 else end + 2
@@ -69,14 +69,14 @@ def _find_jpegs(body: bytearray) -> list[tuple[int, int]]:
     place = 0
     while (match := _JPEG_WITHOUT_START.search(body, place)) is not None:
         start = max(0, match.start() - 1)
-        stop = _find_end(body, start)
+        stop = find_jpeg_end(body, start)
         if stop is not None and not any(first <= start < last for first, last in ranges):
             ranges.append((start, stop))
         place = match.end() if stop is None else stop
     return ranges
 
 
-def _find_end(body: bytearray, start: int) -> int | None:
+def find_jpeg_end(body: bytearray, start: int = 0) -> int | None:
     """Behind the last byte of the JPEG file that begins there, or of the block if it is cut short.
 
     None where there is no picture: its segments make no sense, or no pixels follow.

@@ -14,9 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-import torch
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
@@ -26,16 +25,20 @@ from PIL import (
     TiffImagePlugin,
     WebPImagePlugin,
 )
-from torch import Tensor
 
 from decontext.errors import InputError
-from decontext.photo.colour import to_rgb
+from decontext.photo.behind import describe_behind
+from decontext.photo.boxes import describe_boxes
+from decontext.photo.codes import profile_of_codes
+from decontext.photo.colour import to_plain
 from decontext.photo.decoders import DECODER_ERRORS, quiet_decoders
-from decontext.photo.exif import stored_view
-from decontext.photo.levels import strips
+from decontext.photo.depth import check_planes, is_deep, read_deep
+from decontext.photo.heif import is_heif, open_heif
 from decontext.photo.limits import check_pixels
 from decontext.photo.metadata import read_metadata
 from decontext.photo.photo import SMALLEST_SIDE, Photo
+from decontext.photo.png import read_colour_codes
+from decontext.photo.unfolding import choose_profile, unfold
 
 Readable = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 
@@ -48,19 +51,29 @@ _READ = {
         TiffImagePlugin.TiffImageFile,
         BmpImagePlugin.BmpImageFile,
         GifImagePlugin.GifImageFile,
+        AvifImagePlugin.AvifImageFile,
     )
 }
 """The formats that are opened; no other decoder ever sees a file."""
 
-_NAMES = {"JPEG": "photo.jpg", "WEBP": "photo.webp", "TIFF": "photo.tiff", "BMP": "photo.bmp"}
+_NAMES = {
+    "JPEG": "photo.jpg",
+    "WEBP": "photo.webp",
+    "TIFF": "photo.tiff",
+    "BMP": "photo.bmp",
+    "HEIF": "photo.heic",
+    "AVIF": "photo.avif",
+}
 """What a photo from memory is called; `photo.png` where the format has no name here."""
+
+_MOST_PREVIEWS = 10
 
 _LARGEST_STREAM = 2**30
 """Bytes of a file that came as bytes or as a file object."""
 
 
 def load_photo(source: Readable, *, max_pixels: int | None = None) -> Photo:
-    """Read a photo upright, as RGB in [0, 1].
+    """Read a photo upright, as sRGB in [0, 1].
 
     Args:
         source: a file's path, or its bytes, or an open binary file, which is read from its start
@@ -82,23 +95,46 @@ def load_photo(source: Readable, *, max_pixels: int | None = None) -> Photo:
     return _load(io.BytesIO(content), "the photo", path=None, digest=digest, max_pixels=max_pixels)
 
 
-def read_image(image: Image.Image, name: str, *, path: Path | None, digest: str) -> Photo:
+def read_image(
+    image: Image.Image,
+    name: str,
+    *,
+    path: Path | None,
+    digest: str,
+    file: IO[bytes] | None = None,
+) -> Photo:
     """Everything that is kept of an opened picture; call it within `explained`.
+
+    With the `file` that it was opened from, what Pillow does not see is read too: 16 bits of
+    several channels, colour codes, and what lies behind the picture.
 
     Raises:
         InputError: several pages, too small, or colours that cannot be converted.
     """
-    _check_form(image, name)
+    left_out = _check_form(image, name)
     mode, file_format = image.mode, "JPEG" if image.format == "MPO" else image.format or "PNG"
+    icc = image.info.get("icc_profile")
+    icc = icc if isinstance(icc, bytes) and icc else None
+    deep = None
+    if file is not None:
+        coded, more = _look_into(file, image.format or "", name, has_profile=icc is not None)
+        icc, left_out = icc or coded, [*left_out, *more]
+        check_planes(image)
+        if is_deep(image):
+            deep = read_deep(lambda: _identify(file, name))
     if file_format == "TIFF":
         # Pillow turns TIFF files upright while loading, and forgets how they lay.
         kept = replace(read_metadata(image), shown=1)
-        picture, icc, notes = to_rgb(image)
+        picture, deep, notes = to_plain(image, deep)
     else:
         # PNG files may carry metadata behind the pixels.
-        picture, icc, notes = to_rgb(image)
+        picture, deep, notes = to_plain(image, deep)
         kept = read_metadata(image)
-    pixels, alpha = _to_tensors(picture, kept.shown)
+    if file_format == "HEIF":  # It is upright by now, whatever the EXIF data say.
+        kept = replace(kept, shown=1)
+    mode = "LA" if deep is not None and deep.shape[2] == 2 else mode  # Pillow says RGBA.
+    icc, space, icc_notes = choose_profile(icc, picture.mode)
+    pixels, alpha, own = unfold(picture, deep, icc=icc, space=space, shown=kept.shown)
     return Photo(
         pixels=pixels,
         path=path or Path(_NAMES.get(file_format, "photo.png")),
@@ -106,11 +142,14 @@ def read_image(image: Image.Image, name: str, *, path: Path | None, digest: str)
         mode=mode,
         alpha=alpha,
         icc=icc,
+        own=own,
         exif=kept.exif,
         xmp=kept.xmp,
+        iptc=kept.iptc,
+        texts=kept.texts,
         orientation=kept.orientation,
         options=_read_options(image),
-        notes=(*notes, *kept.notes),
+        notes=(*notes, *icc_notes, *left_out, *kept.notes),
         sha256=digest,
         from_file=path is not None,
     )
@@ -143,7 +182,35 @@ def _load(
     file.seek(0)
     with explained(name), _identify(file, name) as image:
         check_pixels(image.size, length, name, limit=max_pixels)
-        return read_image(image, name, path=path, digest=digest)
+        return read_image(image, name, path=path, digest=digest, file=file)
+
+
+def _look_into(
+    file: IO[bytes], file_format: str, name: str, *, has_profile: bool
+) -> tuple[bytes | None, list[str]]:
+    """What Pillow does not say of a file: a profile made of colour codes, and notes.
+
+    Raises:
+        InputError: its colours are of HDR, or not known.
+    """
+    codes, notes = None, []
+    if file_format in ("HEIF", "AVIF"):
+        file.seek(0)
+        said = describe_boxes(file.read())
+        codes = said.primaries, said.transfer
+        if said.depth > 8:
+            notes.append(f"{said.depth} bits per channel are read as 8")
+        if said.others:
+            notes.append(f"left out: {', '.join(said.others)} in the file")
+    elif file_format == "PNG":
+        file.seek(0)
+        codes = read_colour_codes(file.read())
+    behind = describe_behind(file, file_format)
+    if behind:
+        notes.append(f"left out: {behind}")
+    if codes is None or (has_profile and codes[1] not in (16, 18)):
+        return None, notes
+    return profile_of_codes(*codes, name), notes
 
 
 def _identify(file: IO[bytes], name: str) -> ImageFile.ImageFile:
@@ -151,15 +218,24 @@ def _identify(file: IO[bytes], name: str) -> ImageFile.ImageFile:
 
     Not `Image.open`: that compares with a limit of its own, which only a global setting changes.
     """
-    start = file.read(16)
     file.seek(0)
+    start = file.read(64)
+    file.seek(0)
+    if is_heif(start):
+        return open_heif(file, name)
     for file_format in _READ:
         factory, accept = Image.OPEN[file_format]
-        if accept is None or accept(start) is True:
+        accepted = accept is None or accept(start)
+        if accepted is True:
             return factory(file, "")
+        if accepted:
+            raise InputError(
+                f"{name} is {file_format}, which this Pillow cannot read.",
+                "Run: pip install -U pillow",
+            )
     raise InputError(
         f"{name} is not a picture that can be read here.",
-        "Convert it to JPEG, PNG, WebP, TIFF or BMP first.",
+        "Convert it to JPEG, PNG, WebP, TIFF, HEIC, AVIF or BMP first.",
     )
 
 
@@ -208,11 +284,16 @@ def _read_all(source: bytes | bytearray | memoryview | IO[bytes]) -> bytes | byt
     return content
 
 
-def _check_form(image: Image.Image, name: str) -> None:
-    """Refuse what is not one photo of a useful size."""
+def _check_form(image: Image.Image, name: str) -> list[str]:
+    """Refuse what is not one photo of a useful size; notes on what else is in the file."""
+    notes: list[str] = []
     frames = getattr(image, "n_frames", 1)
     # An MPO file is a phone's JPEG with further pictures, such as a depth map, behind the photo.
-    if frames > 1 and image.format != "MPO":
+    if frames > 1 and image.format == "HEIF" and not _is_sequence(image):
+        notes = ["the further pictures in this file are left out"]
+    elif frames > 1 and image.format == "TIFF" and _has_previews_only(image, frames):
+        notes = ["the smaller copies of the photo in this file are left out"]
+    elif frames > 1 and image.format != "MPO":
         raise InputError(
             f"{name} is animated or has several pages ({frames}); it must be one picture.",
             "Save the one to protect as PNG first.",
@@ -222,27 +303,23 @@ def _check_form(image: Image.Image, name: str) -> None:
             f"{name} is {image.width} x {image.height} pixels; "
             f"both sides must be at least {SMALLEST_SIDE}."
         )
+    return notes
 
 
-def _to_tensors(picture: Image.Image, shown: int) -> tuple[Tensor, Tensor | None]:
-    """Upright pixels `(1, 3, height, width)` and opacity of an RGB or RGBA picture, strip by strip.
+def _is_sequence(image: Image.Image) -> bool:
+    """Whether a HEIC file holds a moving picture."""
+    return "sequence" in str(getattr(image, "custom_mimetype", ""))
 
-    Args:
-        picture: as it is stored.
-        shown: the orientation in which viewers show it, 1..8.
-    """
-    width, height = picture.size if shown < 5 else picture.size[::-1]
-    pixels = np.empty((1, 3, height, width), np.float32)
-    opacity = np.empty((height, width), np.uint8) if picture.mode == "RGBA" else None
-    stored = stored_view(pixels, shown)
-    stored_opacity = None if opacity is None else stored_view(opacity, shown)
-    for rows in strips(stored):
-        strip = np.asarray(picture.crop((0, rows.start, picture.width, rows.stop)))
-        stored[0, :, rows] = strip[..., :3].transpose(2, 0, 1)
-        if stored_opacity is not None:
-            stored_opacity[rows] = strip[..., 3]
-    result = torch.from_numpy(pixels).div_(255)
-    return result, None if opacity is None else torch.from_numpy(opacity)
+
+def _has_previews_only(image: Image.Image, frames: int) -> bool:
+    """Whether all pages of a TIFF file but the first say that they are reduced copies."""
+    reduced = frames <= _MOST_PREVIEWS
+    for number in range(1, frames if reduced else 0):
+        image.seek(number)
+        kind = image.tag_v2.get(254, 0)  # type: ignore[attr-defined]
+        reduced = reduced and isinstance(kind, int) and bool(kind & 1)
+    image.seek(0)
+    return reduced
 
 
 def _read_options(image: Image.Image) -> dict[str, Any]:
