@@ -42,6 +42,7 @@ WAY_OF_THE_DATA = (
     "outcome",
     "report",
     "estimate",
+    "trace",
     "doctor",
     "saving",
     "protect",

@@ -6,6 +6,7 @@
     ├── AttentionError         1: attention calls were not seen, or no usable gradient came back
     ├── NotProtectedError      1: the proportion measured on the saved file did not fall far enough
     ├── MemoryShortError       1: there is not enough memory for the photo and the editor
+    ├── TraceError             1: an editor's code does not keep to one device
     └── CancelledError         130: stopped, because the caller asked for it
 
 The number is the exit code of the command line. A message says what it is and what it must be, the
@@ -54,6 +55,10 @@ class NotProtectedError(DecontextError):
 
 class MemoryShortError(DecontextError):
     """There is not enough memory, of the machine or of the GPU."""
+
+
+class TraceError(DecontextError):
+    """An editor's code, followed without its weights, did what it must not do."""
 
 
 class CancelledError(DecontextError):

@@ -22,6 +22,8 @@ CGROUP = Path("/sys/fs/cgroup")
 PROBE_SIDES = {"cpu": 1024, "cuda": 4096}
 PROBE_REPEATS = 3
 GIB = 1024**3
+ENDLESS = 2**60
+"""Bytes that are free where nothing takes any."""
 
 
 @contextmanager
@@ -63,8 +65,15 @@ def list_devices() -> tuple[Device, ...]:
     return (*found, Device("cpu", title, total, free_memory(torch.device("cpu"))))
 
 
+def stands_apart(device: torch.device) -> bool:
+    """Whether a device has memory of its own beside the CPU's; "meta" stands for one that has."""
+    return device.type in ("cuda", "meta")
+
+
 def free_memory(device: torch.device) -> int:
     """Bytes that can still be had on a device; what torch keeps for itself counts as free."""
+    if device.type == "meta":
+        return ENDLESS
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

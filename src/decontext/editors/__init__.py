@@ -37,6 +37,8 @@ from decontext.errors import EditorError, InputError
 if TYPE_CHECKING:
     import torch
 
+    from decontext.editors.weights.weightless import Held
+
 __all__ = [
     "AttendsLatents",
     "Cost",
@@ -52,6 +54,7 @@ __all__ = [
     "editor_names",
     "list_editors",
     "load_editor",
+    "weightless_editor",
 ]
 
 DEMONSTRATIONS = ("kontext-mini",)
@@ -132,6 +135,23 @@ def diagnose_editor(name: str) -> Outlook:
         return Outlook((f"needs {module.INFO.memory}",), ())
     outlook: Outlook = module.diagnose()
     return outlook
+
+
+def weightless_editor(name: str, held: Held) -> Editor:
+    """An editor in its published size, on torch's meta device: all of its code, and no numbers.
+
+    Raises:
+        InputError: there is no such editor, or it cannot be had without its weights.
+    """
+    module = _editor_module(name)
+    if not hasattr(module, "weightless"):
+        able = [n for n in _own_names() if hasattr(_editor_module(n), "weightless")]
+        raise InputError(
+            f"{name} cannot be followed without its weights; it has no 'weightless'.",
+            f"these can: {', '.join(sorted(able))}",
+        )
+    editor: Editor = module.weightless(held)
+    return editor
 
 
 def _editor_module(name: str) -> ModuleType:

@@ -14,8 +14,9 @@ import torch
 
 from decontext.editors._base import EditorInfo, Outlook
 from decontext.editors.flux2.kind import KLEIN
-from decontext.editors.flux2.loading import diagnose_flux2, load_flux2
+from decontext.editors.flux2.loading import diagnose_flux2, load_flux2, weightless_flux2
 from decontext.editors.joint.editor import JointEditor
+from decontext.editors.weights.weightless import Held
 
 INFO = EditorInfo(
     name="flux2-klein",
@@ -59,3 +60,8 @@ def load(
 def diagnose() -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
     return diagnose_flux2(INFO, PUBLISHED)
+
+
+def weightless(held: Held) -> JointEditor:
+    """The published editor without its weights, on the meta device."""
+    return weightless_flux2(INFO, KLEIN, PUBLISHED, held, distilled=True)

@@ -21,8 +21,10 @@ from decontext.editors.flux import family
 from decontext.editors.flux.diagnosis import diagnose_flux
 from decontext.editors.flux.engine import FluxEngine, Text
 from decontext.editors.flux.loading import FluxParts, open_parts
+from decontext.editors.flux.weightless import flux_pipeline, flux_text, flux_transformer
 from decontext.editors.weights.text import ResidentText, TextEncoder
 from decontext.editors.weights.transformer import Transformer
+from decontext.editors.weights.weightless import Held
 
 INFO = EditorInfo(
     name="flux-kontext",
@@ -76,6 +78,13 @@ def load(
 def diagnose() -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
     return diagnose_flux(INFO)
+
+
+def weightless(held: Held) -> FluxKontextEditor:
+    """The published editor without its weights, on the meta device."""
+    transformer = flux_transformer(INFO.name, held)
+    text: Any = flux_text()
+    return FluxKontextEditor(flux_pipeline(transformer), text=text, transformer=transformer)
 
 
 def load_pipeline(

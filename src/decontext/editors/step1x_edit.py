@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,14 +23,18 @@ from decontext.editors._base import Cost, EditorInfo, OnEditStep, Outlook, Promp
 from decontext.editors.flux import family
 from decontext.editors.flux.diagnosis import diagnose_flux
 from decontext.editors.flux.engine import FluxEngine, Text
+from decontext.editors.flux.weightless import flux_autoencoder, flux_transformer
 from decontext.editors.step1x.files import AUTOENCODER, find_files
 from decontext.editors.step1x.parts import Body, Parts
 from decontext.editors.step1x.sampling import guide, schedule
 from decontext.editors.step1x.text import POSITIONS
+from decontext.editors.step1x.weightless import NoReader, empty_connector
 from decontext.editors.step1x.weights import read_layout
+from decontext.editors.weights.blocks import count_parameters
 from decontext.editors.weights.loading import choose_device, choose_precision
 from decontext.editors.weights.plan import QUANTISED
 from decontext.editors.weights.transformer import LoadedTransformer
+from decontext.editors.weights.weightless import META, Held
 from decontext.errors import InputError
 from decontext.photo.resampling import resize
 
@@ -101,6 +106,28 @@ def diagnose(info: EditorInfo = INFO, version: Version = V1_1) -> Outlook:
     )
 
 
+def weightless(held: Held, info: EditorInfo = INFO, version: Version = V1_1) -> Step1XEditor:
+    """The published editor without its weights, on the meta device; nothing reads instructions."""
+
+    def load_body() -> Body:
+        connector = empty_connector(scaled=version.scaled)
+        engine = FluxEngine(
+            flux_transformer(info.name, held, guided=False),
+            flux_autoencoder(),
+            shift=version.shift,
+            square=(DEFAULT_SIDE, DEFAULT_SIDE),
+            text_tokens=POSITIONS,
+            beside=count_parameters(connector),
+        )
+        return Body(engine, connector)
+
+    if held.depth is not None:
+        info = replace(info, double_blocks=held.depth[0], single_blocks=held.depth[1])
+    text: Any = NoReader()
+    parts = Parts(load_body, lambda: text, together=True)
+    return Step1XEditor(parts, info, device=META)
+
+
 def load_version(
     info: EditorInfo,
     version: Version,
@@ -127,14 +154,16 @@ def load_version(
             precision=precision,
             stream=stream,
         )
+        connector = layout.load_connector(place)
         engine = FluxEngine(
             transformer,
             found.load_autoencoder(place),
             shift=version.shift,
             square=(DEFAULT_SIDE, DEFAULT_SIDE),
             text_tokens=POSITIONS,
+            beside=count_parameters(connector),
         )
-        return Body(engine, layout.load_connector(place))
+        return Body(engine, connector)
 
     return Step1XEditor(
         Parts(

@@ -16,12 +16,19 @@ from decontext.editors._base import Outlook
 if TYPE_CHECKING:
     import torch
 
+    from decontext.editors.weights.weightless import Held
+
 INFO = replace(step1x_edit.INFO, name="step1x-edit-v1.0", title="Step1X-Edit v1.0")
 
 
 def diagnose() -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
     return step1x_edit.diagnose(INFO, step1x_edit.V1_0)
+
+
+def weightless(held: Held) -> step1x_edit.Step1XEditor:
+    """The published editor without its weights, on the meta device."""
+    return step1x_edit.weightless(held, INFO, step1x_edit.V1_0)
 
 
 def load(

@@ -8,6 +8,7 @@ bicubic does not follow Pillow's rules at the borders.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -79,13 +80,14 @@ def _takes_height_first(columns_lost: int, rows_lost: int) -> bool:
 class _Clamp(torch.autograd.Function):
     """To [0, 1], in place; the gradient passes up to half a level outside.
 
-    Keeps one byte a value for that, and nothing where all of them are inside.
+    Keeps one byte a value for that, and nothing where all of them are inside. On the meta device,
+    where nothing has a value, it keeps them.
     """
 
     @staticmethod
     def forward(ctx: Any, image: Tensor) -> Tensor:
         nearby = (image >= -_HALF_LEVEL).logical_and_(image <= 1 + _HALF_LEVEL)
-        ctx.nearby = None if bool(nearby.all()) else nearby
+        ctx.nearby = None if not image.is_meta and bool(nearby.all()) else nearby
         ctx.mark_dirty(image)
         return image.clamp_(0, 1)
 
@@ -119,7 +121,7 @@ class _Resample(torch.autograd.Function):
         shape = list(image.shape)
         shape[axis] = wanted
         result = image.new_empty(shape)
-        with torch.autocast(image.device.type, enabled=False):
+        with _in_full_precision(image.device):
             for band in _bands(image.shape[axis], wanted, kernel, image.dtype, image.device):
                 lines = image.narrow(axis, band.first, band.last - band.first)
                 result.narrow(axis, band.start, band.stop - band.start).copy_(
@@ -132,7 +134,7 @@ class _Resample(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         axis, wanted = ctx.axis, gradient.shape[ctx.axis]
         result = gradient.new_zeros(ctx.shape)
-        with torch.autocast(gradient.device.type, enabled=False):
+        with _in_full_precision(gradient.device):
             for band in _bands(
                 ctx.shape[axis], wanted, ctx.kernel, gradient.dtype, gradient.device
             ):
@@ -141,6 +143,11 @@ class _Resample(torch.autograd.Function):
                     _multiply(band.weights.T, lines, axis)
                 )
         return result, None, None, None
+
+
+def _in_full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """No automatic casts; the meta device knows none."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 def _multiply(weights: Tensor, lines: Tensor, axis: int) -> Tensor:

@@ -23,6 +23,7 @@ from decontext.editors.weights.transformer import (
     Transformer,
     naming_size,
 )
+from decontext.machine import stands_apart
 
 Sizes = Sequence[tuple[int, int]]
 
@@ -45,7 +46,8 @@ class FluxEngine:
     """A transformer and an autoencoder at work.
 
     `shift` leads from the position of a target token to that of the photo's token at the same
-    place, `square` is the working size of a square photo, `text_tokens` what a pass has of them.
+    place, `square` is the working size of a square photo, `text_tokens` what a pass has of them,
+    `beside` the parameters of further parts that lie where the transformer does.
 
     Passes of several threads share the weights and nothing else. What changes the weights, choosing
     how they are held and loading them, is done by one thread at a time.
@@ -59,10 +61,12 @@ class FluxEngine:
         shift: tuple[int, int, int],
         square: tuple[int, int],
         text_tokens: int = TEXT_TOKENS,
+        beside: int = 0,
     ) -> None:
         self.transformer, self.vae = transformer, vae
         self.multiple = family.token_side(vae)
         self._shift, self._square, self._text_tokens = shift, square, text_tokens
+        self._beside = beside + sum(weight.numel() for weight in vae.parameters())
         config = transformer.model.config
         self.blocks: tuple[int, int] = (config.num_layers, config.num_single_layers)
         family.freeze((vae,))
@@ -192,7 +196,8 @@ class FluxEngine:
             blocks=max(blocks, default=every - 1) + 1,
             measured=len(blocks) or every,
             sizes=tuple(sizes) or (self._square,),
-            gpu=self.device.type == "cuda",
+            gpu=stands_apart(self.device),
             text_tokens=self._text_tokens,
+            beside=self._beside,
             encoder_width=self.vae.config.block_out_channels[0],
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from decontext.editors.joint.loading import Recipe, open_pipeline
 from decontext.editors.joint.text import BlindText
 from decontext.editors.weights.embeddings import EmbeddingCache
 from decontext.editors.weights.text import ResidentText, TextEncoder
-from decontext.editors.weights.transformer import count_published
+from decontext.editors.weights.transformer import build_transformer, count_published
+from decontext.editors.weights.weightless import Held, NoText, empty_part, empty_transformer
 
 KLEIN_STEPS, STEPS = 4, 50
 """Of an ordinary edit: by a distilled klein, and by the others."""
@@ -82,6 +84,23 @@ def diagnose_flux2(info: EditorInfo, config: Mapping[str, Any], *, gated: bool =
         dimensions=count_published("Flux2Transformer2DModel", config),
         gated=gated,
         files=("model_index.json", "vae/diffusion_pytorch_model.safetensors"),
+    )
+
+
+def weightless_flux2(
+    info: EditorInfo, recipe: Recipe, config: Mapping[str, Any], held: Held, *, distilled: bool
+) -> JointEditor:
+    """The published editor without its weights, on the meta device."""
+    transformer = empty_transformer(
+        info.name, partial(build_transformer, "Flux2Transformer2DModel"), config, held
+    )
+    pipeline = recipe.build(
+        {"vae": empty_part("AutoencoderKLFlux2", {}), "transformer": transformer.model},
+        dict.fromkeys(recipe.settings, distilled),
+    )
+    text: Any = NoText(embeddings=(1, TEXT_TOKENS, config["joint_attention_dim"]))
+    return JointEditor(
+        _kind_of(pipeline), pipeline, info, text=BlindText(text), transformer=transformer
     )
 
 

@@ -19,6 +19,7 @@ from decontext.editors._base import Cost
 from decontext.editors.flux import family
 from decontext.editors.weights.plan import Demand, number_bytes, pass_flop, step_flop
 from decontext.editors.weights.transformer import DTYPES, LoadedTransformer, Transformer
+from decontext.machine import stands_apart
 
 Size = tuple[int, int]
 """`(width, height)` in pixels."""
@@ -106,6 +107,7 @@ class JointEngine:
     ) -> None:
         self.transformer, self.wiring = transformer, wiring
         self._square, self._text_tokens = square, text_tokens
+        self._beside = sum(weight.numel() for weight in wiring.vae.parameters())
         dimensions = transformer.dimensions
         self.blocks: tuple[int, int] = (dimensions.double, dimensions.single)
         family.freeze((wiring.vae,))
@@ -228,6 +230,7 @@ class JointEngine:
             blocks=max(blocks, default=every - 1) + 1,
             measured=len(blocks) or every,
             sizes=tuple(sizes) or (self._square,),
-            gpu=self.device.type == "cuda",
+            gpu=stands_apart(self.device),
             text_tokens=self._text_tokens,
+            beside=self._beside,
         )

@@ -24,6 +24,9 @@ from decontext.errors import EditorError
 
 BLOCKS = ("transformer_blocks", "single_transformer_blocks")
 HEAD = ("norm_out", "proj_out")
+ENTRY = re.compile(r"to_[qkv]$|add_[qkv]_proj$|to_qkv|proj_mlp$")
+"""Layers of a block that come before its attention."""
+
 """As every diffusers transformer calls them; what else it has comes before the blocks."""
 
 
@@ -211,33 +214,40 @@ def count_dimensions(transformer: Any) -> Dimensions:
     kinds = [
         getattr(transformer, kind)[0] for kind in BLOCKS if len(getattr(transformer, kind, ()))
     ]
-    of_kinds = [_count(block) for block in kinds]
+    of_kinds = [count_parameters(block) for block in kinds]
     # A double block has one matrix for text tokens and one for the others.
     matrices = _token_matrices(kinds[0])
+    entries = [sum(_token_matrices(block, before_attention=True)) for block in kinds]
     return Dimensions(
         double=double,
         single=single,
         width=transformer.inner_dim,
         double_block=of_kinds[0] if double else 0,
         single_block=of_kinds[-1] if single else 0,
-        embedders=sum(_count(transformer.get_submodule(n)) for n in find_embedders(transformer)),
-        head_parameters=sum(_count(transformer.get_submodule(n)) for n in HEAD),
+        embedders=sum(
+            count_parameters(transformer.get_submodule(n)) for n in find_embedders(transformer)
+        ),
+        head_parameters=sum(count_parameters(transformer.get_submodule(n)) for n in HEAD),
         token_products=sum(matrices) // (2 if double else 1),
+        double_entry=entries[0] // 2 if double else 0,
+        single_entry=entries[-1] if single else 0,
         largest_matrix=max(w.numel() for block in kinds for w in block.parameters()),
         gated=any("swiglu" in type(m).__name__.lower() for m in kinds[0].modules()),
     )
 
 
-def _count(module: nn.Module) -> int:
+def count_parameters(module: nn.Module) -> int:
+    """How many numbers a part has."""
     return sum(weight.numel() for weight in module.parameters())
 
 
-def _token_matrices(block: nn.Module) -> list[int]:
+def _token_matrices(block: nn.Module, *, before_attention: bool = False) -> list[int]:
     """Sizes of the matrices that tokens are multiplied with; modulation is of the time alone."""
+    wanted = ENTRY if before_attention else re.compile("")
     return [
         layer.weight.numel()
         for name, layer in block.named_modules()
-        if isinstance(layer, nn.Linear) and not re.search("norm|_mod", name)
+        if isinstance(layer, nn.Linear) and wanted.search(name) and not re.search("norm|_mod", name)
     ]
 
 
@@ -249,9 +259,10 @@ def build_empty(kind: Callable[[], Any]) -> Any:
 
 
 def _fill(module: nn.Module, read: Callable[[str, Tensor], Tensor]) -> None:
-    """Give every tensor that is still without memory its own."""
+    """Give every tensor that is still without memory its own; quantised layers have theirs."""
     for name, tensor in list(_tensors(module)):
-        if tensor.is_meta:
+        owner = module.get_submodule(name.rpartition(".")[0])
+        if tensor.is_meta and not isinstance(owner, QuantisedLinear):
             _set(module, name, read(name, tensor))
 
 

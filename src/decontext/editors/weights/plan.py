@@ -1,8 +1,8 @@
 """How an editor of FLUX's build fits on a device: what weights and a pass take, and what to choose.
 
 Arithmetic only: nothing is loaded. The counts follow from the transformer's configuration; tests
-hold them against the models themselves, built without memory on torch's meta device. What one
-block keeps for its backward pass was counted there too, with saved-tensor hooks.
+hold them against `trace`, which follows a whole step of the published models on torch's meta
+device. What a block keeps, and what it takes while it is run again, was counted there.
 """
 
 from __future__ import annotations
@@ -21,21 +21,36 @@ QUANTISED = ("int8", "fp8", "nf4")
 PRECISIONS = (*WEIGHT_BYTES, "auto")
 ALIASES = {"bf16": "bfloat16", "fp32": "float32"}
 
-SAVED_PER_TOKEN = 17
-"""Numbers as wide as the model that a block keeps for each token, the probe's included."""
 
-SAVED_PER_GATED_TOKEN = 21
-"""The same for blocks with a gated feed-forward, as FLUX.2's are: three numbers for its two."""
+@dataclass(frozen=True)
+class Kept:
+    """Numbers as wide as the model, for each token; the probe's are included.
 
-ENCODER_BYTES_PER_PIXEL = {2: 3_700, 4: 7_400}
+    Attributes:
+        double, single: that a block of each kind keeps for its way back.
+        double_again, single_again: that it takes while it is run again and sent back.
+    """
+
+    double: float
+    single: float
+    double_again: float
+    single_again: float
+
+
+PLAIN = Kept(14.5, 13.5, 25, 26)
+GATED = Kept(19.5, 20.5, 27, 39)
+"""Of blocks with a gated feed-forward, as FLUX.2's are: three numbers for its two."""
+
+ENCODER_BYTES_PER_PIXEL = {2: 3_930, 4: 7_860}
 """What the autoencoder keeps while the gradient passes, by bytes a number, block by block."""
 
-ENCODER_KEPT_PER_PIXEL = {2: 6_900, 4: 13_800}
+ENCODER_KEPT_PER_PIXEL = {2: 6_600, 4: 13_200}
 """The same where nothing is computed twice; it stays while the transformer keeps its own."""
 
-ENCODER_FLOP_PER_PIXEL = 4.4e6
+ENCODER_FLOP_PER_PIXEL = 4.25e6
+ENCODER_PARAMETERS = 83_819_683
 ENCODER_WIDTH = 128
-"""Channels of FLUX's autoencoder at the size of the picture, for which both numbers hold."""
+"""Channels of FLUX's autoencoder at the size of the picture, for which these numbers hold."""
 
 RESERVE = 700 * 1024**2
 """Left free for kernels, fragmentation and the desktop."""
@@ -56,6 +71,8 @@ class Dimensions:
         embedders: what comes before the blocks.
         head_parameters: what comes after them; only a whole pass needs it.
         token_products: of a block, those that each token is multiplied with.
+        double_entry, single_entry: of these, the ones before attention: of the last block that is
+            measured no others are used.
         largest_matrix: of a block.
         gated: whether the feed-forward of a block has a gate.
     """
@@ -69,6 +86,8 @@ class Dimensions:
     head_parameters: int
     token_products: int
     largest_matrix: int
+    double_entry: int = 0
+    single_entry: int = 0
     gated: bool = False
 
     @classmethod
@@ -97,12 +116,23 @@ class Dimensions:
             head_parameters=2 * (width + 1) * width + (width + 1) * channels,
             token_products=12 * width**2,
             largest_matrix=6 * width**2,
+            double_entry=3 * width**2,
+            single_entry=7 * width**2,
         )
+
+    @property
+    def largest_block(self) -> int:
+        """Parameters of a block of the first kind."""
+        return self.double_block if self.double else self.single_block
 
     def block_parameters(self, count: int) -> int:
         """Parameters of the first `count` blocks, double ones first."""
         double = min(count, self.double)
         return double * self.double_block + (count - double) * self.single_block
+
+    def entry(self, count: int) -> int:
+        """Parameters that a token meets in the last of `count` blocks, up to its attention."""
+        return self.double_entry if count <= self.double else self.single_entry
 
     def parameters(self, count: int | None = None) -> int:
         """Parameters of a pass through the first `count` blocks, or of everything."""
@@ -116,7 +146,8 @@ class Dimensions:
 class Demand:
     """What is asked for: blocks up to a number, how many of them are measured, at which sizes.
 
-    `encoder_width` is the autoencoder's number of channels at the size of the picture.
+    `encoder_width` is the autoencoder's number of channels at the size of the picture, `beside` the
+    number of parameters that lie on the device beside the transformer's: those of the autoencoder.
     """
 
     blocks: int
@@ -125,6 +156,7 @@ class Demand:
     gpu: bool
     text_tokens: int = TEXT_TOKENS
     encoder_width: int = ENCODER_WIDTH
+    beside: int = ENCODER_PARAMETERS
 
     @property
     def pixels(self) -> int:
@@ -177,42 +209,73 @@ def number_bytes(precision: str, *, gpu: bool) -> int:
 
 
 def weight_bytes(
-    dimensions: Dimensions, blocks: int, precision: str, *, streamed: bool, gpu: bool
+    dimensions: Dimensions,
+    blocks: int,
+    precision: str,
+    *,
+    streamed: bool,
+    gpu: bool,
+    beside: int = 0,
 ) -> int:
     """Bytes of the device's memory that weights take; a streamed model holds one block at a time.
 
-    Only the blocks are quantised. A quantised matrix is unpacked while it is used.
+    Only the blocks are quantised. A quantised matrix is unpacked while it is used. `beside` are
+    parameters of other parts.
     """
     number = number_bytes(precision, gpu=gpu)
     each = WEIGHT_BYTES[precision]
-    largest = dimensions.double_block if dimensions.double else dimensions.single_block
+    largest = dimensions.largest_block
     # Packed weights that are streamed lie in the memory of the CPU, all of them.
     packed_here = precision in QUANTISED and not gpu
     held = largest if streamed and not packed_here else dimensions.block_parameters(blocks)
-    # Streamed weights may have to be unpacked or converted while the stored ones are there too.
-    copies = largest * number if streamed else 0
-    unpacked = dimensions.largest_matrix * number if precision in QUANTISED else 0
-    return round(held * each + copies + unpacked + dimensions.embedders * number)
+    # On a CPU streamed weights may have to be converted while the stored ones are there too.
+    copies = largest * number if streamed and not gpu else 0
+    unpacked = _unpacked_bytes(dimensions, precision, number)
+    others = (dimensions.embedders + beside) * number
+    return round(held * each + copies + unpacked + others)
+
+
+def _unpacked_bytes(dimensions: Dimensions, precision: str, number: int) -> int:
+    """Of the quantised matrix that is being used."""
+    return dimensions.largest_matrix * number if precision in QUANTISED else 0
 
 
 def activation_bytes(
-    dimensions: Dimensions, demand: Demand, precision: str, *, checkpointing: bool
+    dimensions: Dimensions,
+    demand: Demand,
+    precision: str,
+    *,
+    checkpointing: bool,
+    streamed: bool = False,
 ) -> int:
     """Bytes that a step takes beside the weights, its backward pass included.
 
     With checkpointing the transformer and the autoencoder have their peaks one after the other;
-    otherwise what the autoencoder keeps is there until the gradient comes back to it.
+    otherwise what the autoencoder keeps is there until the gradient comes back to it. Of streamed
+    weights the largest block counts as weights, and of packed ones a matrix that is in use; where
+    the peak has a smaller one or none, the difference is not needed.
     """
     number = number_bytes(precision, gpu=demand.gpu)
-    saved = SAVED_PER_GATED_TOKEN if dimensions.gated else SAVED_PER_TOKEN
-    per_block = saved * dimensions.width * number * demand.tokens()
+    kept = GATED if dimensions.gated else PLAIN
+    tokens = dimensions.width * number * demand.tokens()
     share = demand.encoder_width / ENCODER_WIDTH
+    double = min(demand.blocks, dimensions.double)
+    single = demand.blocks - double
     if not checkpointing:
-        kept = share * ENCODER_KEPT_PER_PIXEL[number] * demand.pixels
-        return round(per_block * demand.blocks + kept)
-    inputs = dimensions.width * number * demand.tokens() * demand.blocks
-    encoder = share * ENCODER_BYTES_PER_PIXEL[number] * demand.pixels
-    return round(max(inputs + 2 * per_block, encoder))
+        encoder = share * ENCODER_KEPT_PER_PIXEL[number] * demand.pixels
+        return round(tokens * (double * kept.double + single * kept.single) + encoder)
+    each = WEIGHT_BYTES[precision] if streamed else 0.0
+    largest = dimensions.largest_block
+    absent = each * largest + _unpacked_bytes(dimensions, precision, number)
+    peaks = [share * ENCODER_BYTES_PER_PIXEL[number] * demand.pixels - absent]
+    # A block that is run again has those after it behind itself already.
+    if single:
+        again = tokens * (demand.blocks + kept.single_again)
+        peaks.append(again - each * (largest - dimensions.single_block))
+    if double:
+        again = tokens * (double + kept.double_again)
+        peaks.append(again - each * (largest - dimensions.double_block))
+    return round(max(peaks))
 
 
 def choose_plan(
@@ -231,8 +294,17 @@ def choose_plan(
     """
 
     def plan(name: str, streamed: bool, twice: bool, reason: str) -> Plan:
-        weights = weight_bytes(dimensions, demand.blocks, name, streamed=streamed, gpu=demand.gpu)
-        activations = activation_bytes(dimensions, demand, name, checkpointing=twice)
+        weights = weight_bytes(
+            dimensions,
+            demand.blocks,
+            name,
+            streamed=streamed,
+            gpu=demand.gpu,
+            beside=demand.beside,
+        )
+        activations = activation_bytes(
+            dimensions, demand, name, checkpointing=twice, streamed=streamed
+        )
         return Plan(name, streamed, twice, weights, activations, free, reason)
 
     names = _candidates(precision, gpu=demand.gpu)
@@ -267,12 +339,17 @@ def require_fit(plan: Plan, editor: str, *, gpu: bool) -> None:
 def step_flop(dimensions: Dimensions, demand: Demand, *, checkpointing: bool) -> float:
     """Floating-point operations of one step: a pass at every size, and its way back.
 
-    Weights are frozen, so that a matrix product costs as much on the way back as on the way there.
+    Weights are frozen, so that a matrix product costs as much on the way back as on the way there;
+    attention costs two and a half times as much, as fused kernels count again what they do not
+    keep.
     """
     passes = 3 if checkpointing else 2
+    # Of the autoencoder the blocks are run again by themselves, within what is run again.
+    more = 1 if checkpointing else 0
     return sum(
         passes * pass_flop(dimensions, demand, width * height)
-        + 0.5 * _attention_flop(dimensions, demand, width * height)
+        + 1.5 * _attention_flop(dimensions, demand, width * height)
+        + more * _encoder_flop(demand, width * height)
         for width, height in demand.sizes
     )
 
@@ -280,17 +357,22 @@ def step_flop(dimensions: Dimensions, demand: Demand, *, checkpointing: bool) ->
 def pass_flop(dimensions: Dimensions, demand: Demand, pixels: int) -> float:
     """Floating-point operations of one pass without gradient, autoencoder included."""
     tokens = demand.tokens(pixels)
-    linear = 2 * dimensions.token_products * tokens * demand.blocks
-    share = (demand.encoder_width / ENCODER_WIDTH) ** 2
-    encoder = share * ENCODER_FLOP_PER_PIXEL * pixels
-    return linear + _attention_flop(dimensions, demand, pixels) + encoder
+    products = dimensions.token_products * (demand.blocks - 1) + dimensions.entry(demand.blocks)
+    linear = 2 * products * tokens
+    attention = _attention_flop(dimensions, demand, pixels)
+    return linear + attention + _encoder_flop(demand, pixels)
+
+
+def _encoder_flop(demand: Demand, pixels: int) -> float:
+    return (demand.encoder_width / ENCODER_WIDTH) ** 2 * ENCODER_FLOP_PER_PIXEL * pixels
 
 
 def _attention_flop(dimensions: Dimensions, demand: Demand, pixels: int) -> float:
     tokens = demand.tokens(pixels)
     target = pixels // LATENT_PIXELS**2
     whole = 4 * tokens**2 * dimensions.width
-    return whole * demand.blocks + 4 * target * tokens * dimensions.width * demand.measured
+    # The pass ends where the last block is measured, before its own attention.
+    return whole * (demand.blocks - 1) + 4 * target * tokens * dimensions.width * demand.measured
 
 
 def _candidates(precision: str, *, gpu: bool) -> Sequence[str]:

@@ -32,7 +32,7 @@ from decontext.editors.weights.plan import (
 )
 from decontext.editors.weights.shards import WeightFiles
 from decontext.errors import EditorError, InputError
-from decontext.machine import describe_bytes, free_memory
+from decontext.machine import describe_bytes, free_memory, stands_apart
 
 logger = logging.getLogger("decontext")
 DTYPES = {4: torch.float32, 2: torch.bfloat16}
@@ -90,7 +90,8 @@ class LoadedTransformer(Transformer):
     """A transformer whose weights are read from files once it is known what is needed of them.
 
     `precision` is one of `WEIGHT_BYTES`, or "auto"; `stream` copies blocks to the device one by
-    one; `reason` is said where the user has not chosen. `build` makes the model without memory
+    one; `checkpointing` is whether activations are computed twice, by default where they must;
+    `reason` is said where the user has not chosen. `build` makes the model without memory
     from its `config`, by default diffusers' `FluxTransformer2DModel`.
 
     Raises:
@@ -107,6 +108,7 @@ class LoadedTransformer(Transformer):
         precision: str,
         stream: bool,
         reason: str = "",
+        checkpointing: bool | None = None,
         build: Callable[[Mapping[str, Any]], Any] | None = None,
     ) -> None:
         self._build = build or build_flux
@@ -114,6 +116,7 @@ class LoadedTransformer(Transformer):
         self.device = device
         self._config, self._files, self._editor = config, files, editor
         self._precision, self._stream, self._reason = precision, stream, reason
+        self._twice = checkpointing
         self._loader: BlockLoader | None = None
         files.check_files()
         absent = sorted(set(self.model.state_dict()) - files.names())
@@ -126,7 +129,7 @@ class LoadedTransformer(Transformer):
 
     @property
     def dtype(self) -> torch.dtype:
-        gpu = self.device.type == "cuda"
+        gpu = stands_apart(self.device)
         precision = self.plan.precision if self.plan else "float32"
         return DTYPES[number_bytes(precision, gpu=gpu)]
 
@@ -138,7 +141,14 @@ class LoadedTransformer(Transformer):
             fixed, stream = self._precision, self._stream
             free = free_memory(self.device)
         try:
-            plan = choose_plan(self.dimensions, demand, precision=fixed, stream=stream, free=free)
+            plan = choose_plan(
+                self.dimensions,
+                demand,
+                precision=fixed,
+                stream=stream,
+                free=free,
+                checkpointing=self._twice,
+            )
         except EditorError as error:
             raise EditorError(f"{self._editor}: {error.message}", error.hint) from None
         reason = self.plan.reason if self.plan is not None else self._reason
@@ -151,7 +161,7 @@ class LoadedTransformer(Transformer):
 
     def _settle(self, demand: Demand) -> None:
         plan = self.propose(demand)
-        gpu = self.device.type == "cuda"
+        gpu = stands_apart(self.device)
         require_fit(plan, self._editor, gpu=gpu)
         if not plan.fits:
             logger.warning(
@@ -168,7 +178,7 @@ class LoadedTransformer(Transformer):
             dtype=self.dtype,
             precision=plan.precision,
             stream=plan.streamed,
-            pin=gpu and plan.streamed and self._has_room_to_pin(demand),
+            pin=self.device.type == "cuda" and plan.streamed and self._has_room_to_pin(demand),
         )
 
     def load_blocks(self, count: int) -> None:

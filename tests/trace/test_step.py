@@ -1,0 +1,67 @@
+"""Every editor in its published size, without weights: the plan against a step that is followed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from decontext.editors import editor_names
+from decontext.editors.weights.weightless import Held
+from decontext.errors import InputError
+from decontext.trace import WAYS, Trace, trace_editor
+
+
+def find_editors() -> list[str]:
+    """Those that can be had without their weights."""
+    names = {name: name.replace("-", "_").replace(".", "_") for name in editor_names()}
+    return [
+        name
+        for name, module in names.items()
+        if hasattr(import_module(f"decontext.editors.{module}"), "weightless")
+    ]
+
+
+EDITORS = find_editors()
+SHORT: dict[str, Any] = {"side": 512, "photo": (512, 512)}
+
+
+def require_agreement(trace: Trace) -> None:
+    assert abs(trace.memory_error) < 0.05, trace.describe()
+    assert abs(trace.flop_error) < 0.05, trace.describe()
+
+
+def test_every_large_editor_can_be_followed() -> None:
+    assert {"flux-kontext", "flux2-klein", "flux2-klein-9b", "flux2-dev"} < set(EDITORS)
+    assert {"step1x-edit", "step1x-edit-v1.0"} < set(EDITORS)
+
+
+@pytest.mark.parametrize("name", EDITORS)
+@pytest.mark.parametrize("held", [Held(depth=(1, 3)), Held(checkpointing=False, depth=(2, 4))])
+def test_plan_agrees_with_a_step_of_few_blocks(name: str, held: Held) -> None:
+    require_agreement(trace_editor(name, held, **SHORT))
+
+
+@pytest.mark.parametrize("held", [Held("nf4", depth=(1, 2)), Held(stream=True, depth=(1, 2))])
+def test_plan_agrees_where_weights_are_packed_or_streamed(held: Held) -> None:
+    require_agreement(trace_editor("flux2-klein", held, **SHORT))
+
+
+def test_first_block_alone_is_followed_as_planned() -> None:
+    trace = trace_editor("flux-kontext", Held(depth=(1, 1)), blocks="double:0", **SHORT)
+    assert trace.blocks == 1
+    require_agreement(trace)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EDITORS)
+@pytest.mark.parametrize("held", WAYS, ids=Held.describe)
+def test_plan_agrees_with_a_step_in_full(name: str, held: Held) -> None:
+    require_agreement(trace_editor(name, held))
+
+
+def test_an_editor_that_has_its_weights_is_not_followed() -> None:
+    with pytest.raises(InputError, match="'weightless'") as error:
+        trace_editor("kontext-mini")
+    assert "flux-kontext" in error.value.hint
