@@ -138,7 +138,7 @@ def diagnose_editor(name: str) -> Outlook:
 
 
 def weightless_editor(name: str, held: Held) -> Editor:
-    """An editor in its published size, on torch's meta device: all of its code, and no numbers.
+    """An editor in its published size without its weights: all of its code, see `Held`.
 
     Raises:
         InputError: there is no such editor, or it cannot be had without its weights.

@@ -57,5 +57,5 @@ def diagnose() -> Outlook:
 
 
 def weightless(held: Held) -> JointEditor:
-    """The published editor without its weights, on the meta device."""
+    """The published editor without its weights, see `Held`."""
     return weightless_flux2(INFO, KLEIN, PUBLISHED, held, distilled=True)

@@ -81,10 +81,10 @@ def diagnose() -> Outlook:
 
 
 def weightless(held: Held) -> FluxKontextEditor:
-    """The published editor without its weights, on the meta device."""
+    """The published editor without its weights, see `Held`."""
     transformer = flux_transformer(INFO.name, held)
-    text: Any = flux_text()
-    return FluxKontextEditor(flux_pipeline(transformer), text=text, transformer=transformer)
+    text: Any = flux_text(held)
+    return FluxKontextEditor(flux_pipeline(transformer, held), text=text, transformer=transformer)
 
 
 def load_pipeline(

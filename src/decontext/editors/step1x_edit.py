@@ -34,7 +34,7 @@ from decontext.editors.weights.blocks import count_parameters
 from decontext.editors.weights.loading import choose_device, choose_precision
 from decontext.editors.weights.plan import QUANTISED
 from decontext.editors.weights.transformer import LoadedTransformer
-from decontext.editors.weights.weightless import META, Held
+from decontext.editors.weights.weightless import Held
 from decontext.errors import InputError
 from decontext.photo.resampling import resize
 
@@ -107,13 +107,13 @@ def diagnose(info: EditorInfo = INFO, version: Version = V1_1) -> Outlook:
 
 
 def weightless(held: Held, info: EditorInfo = INFO, version: Version = V1_1) -> Step1XEditor:
-    """The published editor without its weights, on the meta device; nothing reads instructions."""
+    """The published editor without its weights, see `Held`; nothing reads instructions."""
 
     def load_body() -> Body:
-        connector = empty_connector(scaled=version.scaled)
+        connector = empty_connector(held, scaled=version.scaled)
         engine = FluxEngine(
             flux_transformer(info.name, held, guided=False),
-            flux_autoencoder(),
+            flux_autoencoder(held),
             shift=version.shift,
             square=(DEFAULT_SIDE, DEFAULT_SIDE),
             text_tokens=POSITIONS,
@@ -125,7 +125,7 @@ def weightless(held: Held, info: EditorInfo = INFO, version: Version = V1_1) -> 
         info = replace(info, double_blocks=held.depth[0], single_blocks=held.depth[1])
     text: Any = NoReader()
     parts = Parts(load_body, lambda: text, together=True)
-    return Step1XEditor(parts, info, device=META)
+    return Step1XEditor(parts, info, device=held.device)
 
 
 def load_version(

@@ -27,7 +27,7 @@ def diagnose() -> Outlook:
 
 
 def weightless(held: Held) -> step1x_edit.Step1XEditor:
-    """The published editor without its weights, on the meta device."""
+    """The published editor without its weights, see `Held`."""
     return step1x_edit.weightless(held, INFO, step1x_edit.V1_0)
 
 

@@ -31,11 +31,11 @@ def flux_transformer(editor: str, held: Held, *, guided: bool = True) -> LoadedT
     return empty_transformer(editor, build_flux, config, held)
 
 
-def flux_autoencoder() -> Any:
-    return empty_part("AutoencoderKL", AUTOENCODER)
+def flux_autoencoder(held: Held) -> Any:
+    return empty_part("AutoencoderKL", AUTOENCODER, held)
 
 
-def flux_pipeline(transformer: LoadedTransformer) -> Any:
+def flux_pipeline(transformer: LoadedTransformer, held: Held) -> Any:
     """A FluxKontextPipeline without text encoders."""
     import diffusers
 
@@ -44,11 +44,11 @@ def flux_pipeline(transformer: LoadedTransformer) -> Any:
     scheduler: Any = diffusers.FlowMatchEulerDiscreteScheduler
     return kind(
         scheduler=scheduler(),
-        vae=flux_autoencoder(),
+        vae=flux_autoencoder(held),
         transformer=transformer.model,
         **dict.fromkeys(others),
     )
 
 
-def flux_text() -> NoText:
-    return NoText(**TEXT)
+def flux_text(held: Held) -> NoText:
+    return NoText(held, **TEXT)

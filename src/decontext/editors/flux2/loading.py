@@ -90,15 +90,15 @@ def diagnose_flux2(info: EditorInfo, config: Mapping[str, Any], *, gated: bool =
 def weightless_flux2(
     info: EditorInfo, recipe: Recipe, config: Mapping[str, Any], held: Held, *, distilled: bool
 ) -> JointEditor:
-    """The published editor without its weights, on the meta device."""
+    """The published editor without its weights, see `Held`."""
     transformer = empty_transformer(
         info.name, partial(build_transformer, "Flux2Transformer2DModel"), config, held
     )
     pipeline = recipe.build(
-        {"vae": empty_part("AutoencoderKLFlux2", {}), "transformer": transformer.model},
+        {"vae": empty_part("AutoencoderKLFlux2", {}, held), "transformer": transformer.model},
         dict.fromkeys(recipe.settings, distilled),
     )
-    text: Any = NoText(embeddings=(1, TEXT_TOKENS, config["joint_attention_dim"]))
+    text: Any = NoText(held, embeddings=(1, TEXT_TOKENS, config["joint_attention_dim"]))
     return JointEditor(
         _kind_of(pipeline), pipeline, info, text=BlindText(text), transformer=transformer
     )

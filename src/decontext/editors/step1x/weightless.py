@@ -8,8 +8,7 @@ from torch import Tensor
 from decontext.editors.step1x.connector import Connector
 from decontext.editors.step1x.pixels import GRID
 from decontext.editors.step1x.text import Reading
-from decontext.editors.weights.blocks import build_empty
-from decontext.editors.weights.weightless import STORED
+from decontext.editors.weights.weightless import STORED, Held, fill_part
 
 STATES = 3584
 """Width of Qwen2.5-VL-7B."""
@@ -28,9 +27,9 @@ class NoReader:
         return Reading(torch.zeros((photo + WORDS, STATES), dtype=STORED), range(photo))
 
 
-def empty_connector(*, scaled: bool) -> Connector:
+def empty_connector(held: Held, *, scaled: bool) -> Connector:
     """See `Connector`; as it is stored."""
-    connector: Connector = build_empty(
-        lambda: Connector(STATES, 4096, heads=32, depth=2, pooled=768, scaled=scaled)
+    connector: Connector = fill_part(
+        lambda: Connector(STATES, 4096, heads=32, depth=2, pooled=768, scaled=scaled), held
     )
     return connector.to(STORED)
