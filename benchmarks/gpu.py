@@ -137,7 +137,7 @@ def measure(subject: Subject, steps: int) -> dict[str, Any]:
         "size": "toy" if subject.toy else "real",
         "machine": describe_machine(subject.device),
         "ways": ways,
-        "presets": [measure_preset(subject, name) for name in PRESETS],
+        "presets": [measure_preset(subject, name, steps) for name in PRESETS],
     }
 
 
@@ -211,7 +211,7 @@ def compare(gradient: Tensor, reference: Tensor) -> dict[str, float]:
     }
 
 
-def measure_preset(subject: Subject, name: str) -> dict[str, Any]:
+def measure_preset(subject: Subject, name: str, steps: int) -> dict[str, Any]:
     """A step of a preset, with the weights as the plan chooses, and what all its steps come to."""
     settings = ProtectSettings.from_preset(name)
     if subject.toy:
@@ -221,7 +221,7 @@ def measure_preset(subject: Subject, name: str) -> dict[str, Any]:
     precision = "bfloat16" if subject.random else "auto"
     try:
         editor = subject.load(precision, streamed=False, checkpointing=True)
-        seconds, _ = take_steps(editor, subject, settings, 2)
+        seconds, _ = take_steps(editor, subject, settings, min(steps, 2))
     except (DecontextError, torch.OutOfMemoryError) as error:
         return row | {"skipped": str(error)}
     del editor

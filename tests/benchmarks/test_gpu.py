@@ -15,16 +15,15 @@ from benchmarks import gpu
 def test_toy_size_runs_on_a_cpu_and_writes_page_and_json(
     editor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ways = [("float32", False, True), ("float32", False, False), ("float32", True, True)]
-    monkeypatch.setattr(gpu, "WAYS", [*ways, ("int8", False, True)])
+    ways = [("float32", False, False), ("float32", True, True), ("int8", False, True)]
+    monkeypatch.setattr(gpu, "WAYS", ways)
     monkeypatch.setattr(gpu, "PRESETS", ["fast"])
     choices = ["--editor", editor, "--random", "--size", "toy", "--device", "cpu"]
-    gpu.main([*choices, "--steps", "1", "--output", str(tmp_path)])
+    gpu.main([*choices, "--steps", "0", "--output", str(tmp_path)])
     found = json.loads((tmp_path / f"{editor}-toy-cpu.json").read_text("utf-8"))
-    full, kept, streamed, packed = found["ways"]
-    assert full["gradient_cosine"] == pytest.approx(1)
-    for same in (kept, streamed):
-        assert same["gradient_error"] < 1e-4
+    kept, streamed, packed = found["ways"]
+    assert kept["gradient_cosine"] == pytest.approx(1)
+    assert streamed["gradient_error"] < 1e-4
     assert packed["gradient_cosine"] > 0.5
     assert packed["gradient_error"] > 1e-4
     assert all(row["peak_memory"] > 0 and row["seconds_a_step"] > 0 for row in found["ways"])

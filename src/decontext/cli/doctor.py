@@ -18,6 +18,7 @@ def doctor(
             "Follow one step of an editor in its published size, without its weights.",
             panel=BASICS,
             metavar="EDITOR",
+            default="none",
             choices=editor_names(),
         ),
     ] = None,
