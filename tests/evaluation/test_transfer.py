@@ -115,6 +115,11 @@ def test_without_other_editors_nothing_is_said_of_them() -> None:
     assert plain.key != replace(plain, against="a").key
 
 
+def test_several_editors_at_once_are_refused_rather_than_taken_for_the_first() -> None:
+    with pytest.raises(InputError, match="one editor at a time"):
+        replace(PLAN, protections=(replace(PLAN.protections[0], against="a+b"),))
+
+
 def test_an_editor_that_is_not_there_is_named(klein: Any, photo: Path, tmp_path: Path) -> None:
     for plan in (
         replace(PLAN, transforms=("redraw-nobody",), protections=()),
