@@ -136,12 +136,13 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=8)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--page", type=Path, default=Path("docs/transfer.md"))
+    parser.add_argument("--note", action="append", default=[], help="what the editors are")
     parser.add_argument("--write", action="store_true", help="compute nothing")
     args = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     if not args.write:
         run(args)
-    print("wrote", write_document(args.out, args.page))
+    print("wrote", write_document(args.out, args.page, args.note))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,8 +19,11 @@ HOLDS, PARTLY = 0.8, 0.4
 """From which part of its own fall on a protection is said to carry over, or to do so in part."""
 
 
-def write_document(out: Path, page: Path) -> Path:
-    """Write what the rows in `out` say of the people who are done with every editor."""
+def write_document(out: Path, page: Path, notes: Sequence[str] = ()) -> Path:
+    """Write what the rows in `out` say of the people who are done with every editor.
+
+    `notes` say what the editors are to each other.
+    """
     said = json.loads((out / "run.json").read_text(encoding="utf-8"))
     figures = read_figures(out, said["labels"])
     lines = [
@@ -27,6 +31,7 @@ def write_document(out: Path, page: Path) -> Path:
         "",
         *headline(figures),
         "",
+        *(f"{note}\n" for note in notes),
         *_about(said, figures),
         "",
         "## Who edits show",
@@ -49,21 +54,24 @@ def write_document(out: Path, page: Path) -> Path:
 
 
 def read_figures(out: Path, labels: Sequence[str]) -> dict[str, Figures]:
-    """By the editor that edits: the rows of the people with whom every editor is done."""
+    """By the editor that edits: the rows of the people with whom every editor is done.
+
+    Protected pictures are made once, and their rows lie with the editor that edited them first.
+    """
     rows = {label: read_rows([out / label.replace(" ", "-") / NAME]) for label in labels}
     done = set.intersection(*(finished(found) for found in rows.values()))
-    return {
-        label: Figures([row for row in found if row["kind"] == "heading" or row["sha256"] in done])
-        for label, found in rows.items()
-    }
+    made = [row for found in rows.values() for row in found if row["kind"] == "protection"]
+    figures = {}
+    for label, found in rows.items():
+        heading = [row for row in found if row["kind"] == "heading"]
+        own = [row for row in found if row["kind"] not in ("heading", "protection")]
+        figures[label] = Figures([*heading, *(r for r in [*made, *own] if r["sha256"] in done)])
+    return figures
 
 
 def finished(rows: Sequence[dict]) -> set[str]:
     """Photos with as many edits as the one that has most."""
-    counts: dict[str, int] = {}
-    for row in rows:
-        if row["kind"] == "edit":
-            counts[row["sha256"]] = counts.get(row["sha256"], 0) + 1
+    counts = Counter(row["sha256"] for row in rows if row["kind"] == "edit")
     return {photo for photo, count in counts.items() if count == max(counts.values())}
 
 
@@ -145,6 +153,12 @@ def cleaning_table(figures: dict[str, Figures]) -> str:
     return table([*heading, "protected: identity", "same person", "kept"], rows)
 
 
+def _without_folder(said: str) -> str:
+    """Where somebody's weights lie is nobody's business."""
+    name, colon, _ = said.partition(":")
+    return f"{name}:FOLDER" if colon else name
+
+
 def _about(said: dict, figures: dict[str, Figures]) -> Iterator[str]:
     """How it was measured."""
     first = next(iter(figures.values()))
@@ -153,7 +167,7 @@ def _about(said: dict, figures: dict[str, Figures]) -> Iterator[str]:
     yield (
         "**These are small demonstration editors. None of it says whether protection carries over "
         "between editors that people use.** Written by `python -m benchmarks.transfer "
-        + " ".join(f'--editor "{one}"' for one in said["command"])
+        + " ".join(f'--editor "{_without_folder(one)}"' for one in said["command"])
         + f"` on {platform.machine()}, from {people} rendered people of `study/people`; 8/255, "
         f"{said['steps']} steps, `--robust web`; instructions, none optimised on: "
         + "; ".join(f"“{prompt}”" for prompt in prompts)
@@ -161,5 +175,3 @@ def _about(said: dict, figures: dict[str, Figures]) -> Iterator[str]:
         f"original, the same person from {first.heading['thresholds'][first.recognisers[0]]}; "
         "intervals over people. How: [measuring.md](measuring.md)."
     )
-    for name in said.get("notes", []):
-        yield f"- {name}"
