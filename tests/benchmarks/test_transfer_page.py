@@ -1,0 +1,76 @@
+"""What docs/transfer.md says follows from the rows, whichever editor's folder holds them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.transfer_page import write_document
+
+PROMPT = "keep it"
+PEOPLE = ("one", "two")
+
+
+def write_rows(
+    folder: Path, editor: str, identities: dict[str, float], *, made: bool, people: Any = PEOPLE
+) -> None:
+    """Rows of an editor: of each person one edit of every version, and protections if `made`."""
+    heading = {"editor": editor, "thresholds": {"sface": 0.35}, "likeness": "", "rendered": True}
+    rows: list[dict[str, Any]] = [{"kind": "heading", **heading}]
+    for person in people:
+        named = {"photo": person, "sha256": person}
+        for version, identity in identities.items():
+            if made and version != "original":
+                rows.append(
+                    {"kind": "protection", "protection": version, "against": version, **named}
+                    | {"label": version}
+                )
+            edit = {"protection": version, "transform": "none", "prompt": PROMPT, "seed": 0}
+            rows.append({"kind": "edit", **named, **edit, "identity": {"sface": identity}})
+            rows[-1]["faces"] = 1
+    folder.mkdir(parents=True)
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "results.jsonl").write_text(text, encoding="utf-8")
+
+
+def document(tmp_path: Path, fall: float, *, people: Any = PEOPLE) -> str:
+    """Protection against A lowers identity of B's edits by `fall`, that against B by 0.6."""
+    said = {"labels": ["A", "B b"], "steps": 60, "command": ["A", "B b=A:/home/me/weights"]}
+    (tmp_path / "run.json").write_text(json.dumps(said), encoding="utf-8")
+    write_rows(tmp_path / "A", "A", {"original": 0.7, "A": 0.0, "B b": 0.6}, made=True)
+    own = {"original": 0.7, "A": 0.7 - fall, "B b": 0.1}
+    write_rows(tmp_path / "B-b", "B b", own, made=False, people=people)
+    page = tmp_path / "transfer.md"
+    assert write_document(tmp_path, page, ["B was trained on."]) == page
+    return page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("fall", "words"),
+    [
+        (0.59, "carries over.** Identity falls by 0.59, by 0.60"),
+        (0.3, "carries over in part.** Identity falls by 0.30"),
+        (0.06, "does not carry over.** Identity falls by 0.06"),
+    ],
+)
+def test_headline_says_what_the_rows_say(tmp_path: Path, fall: float, words: str) -> None:
+    text = document(tmp_path, fall)
+    lines = text.splitlines()
+    assert lines[2].startswith("- **B b → A: protection does not carry over.**")
+    assert lines[3].startswith(f"- **A → B b: protection {words}")
+    assert "| A | B b |" in text and "| nothing (the original) | B b |" in text
+
+
+def test_where_weights_lie_is_not_said_and_what_they_are_is(tmp_path: Path) -> None:
+    text = document(tmp_path, 0.3)
+    assert "B was trained on." in text and "from 2 rendered people" in text
+    assert "/home/me" not in text and 'B b=A:FOLDER"' in text
+
+
+def test_a_person_counts_once_every_editor_is_done(tmp_path: Path) -> None:
+    text = document(tmp_path, 0.3, people=PEOPLE[:1])
+    assert "from 1 rendered people" in text
+    assert "one photo: a direction, no more." in text
