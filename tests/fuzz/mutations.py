@@ -141,6 +141,26 @@ def change_segment(content: bytearray, rng: random.Random) -> bytearray:
     return content
 
 
+def change_box(content: bytearray, rng: random.Random) -> bytearray:
+    """The length, the kind or the first numbers of a box of HEIC or AVIF, at any depth."""
+    if content[4:8] != b"ftyp":
+        return change_segment(content, rng)
+    marks = (b"meta", b"pitm", b"iloc", b"iinf", b"infe", b"iprp", b"ipco", b"ipma", b"ispe")
+    marks += (b"colr", b"pixi", b"av1C", b"hvcC", b"auxC", b"iref", b"irot", b"clap", b"idat")
+    place = _find(content, marks, rng)
+    if place is None:
+        return flip_bits(content, rng)
+    what = rng.randrange(3)
+    if what == 0:
+        struct.pack_into(">I", content, place - 4, rng.choice(_NUMBERS + _LARGE))
+    elif what == 1:
+        content[place : place + 4] = rng.choice(marks)
+    else:
+        start = place + 4 + rng.randrange(24)
+        content[start : start + 2] = struct.pack(">H", rng.choice(_NUMBERS))
+    return content
+
+
 _MUTATIONS: tuple[Mutation, ...] = (
     flip_bits,
     change_bytes,
@@ -152,6 +172,7 @@ _MUTATIONS: tuple[Mutation, ...] = (
     change_tag,
     change_chunk,
     change_segment,
+    change_box,
 )
 
 

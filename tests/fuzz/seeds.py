@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ XMP = (
 @lru_cache(maxsize=1)
 def make_seeds() -> tuple[bytes, ...]:
     """All files, always in the same order."""
-    files = [*_jpegs(), *_pngs(), *_webps(), *_tiffs(), *_others()]
+    files = [*_jpegs(), *_pngs(), *_webps(), *_tiffs(), *_others(), *_boxed(), *_own_colours()]
     files += [path.read_bytes() for path in sorted(CRASHERS.iterdir())]
     return tuple(files)
 
@@ -209,6 +211,61 @@ def _tiffs() -> Iterator[bytes]:
     described[270], described[305], described[700] = "A caption", "A program", XMP
     yield encode(draw(), "TIFF", tiffinfo=described, dpi=(300, 300))
     yield encode(draw(), "TIFF", exif=tags)
+
+
+def _boxed() -> Iterator[bytes]:
+    """AVIF, and HEIC where pillow-heif is installed."""
+    yield encode(draw(), "AVIF", quality=60, speed=10)
+    yield encode(draw("RGBA"), "AVIF", quality=60, speed=10)
+    described = {"exif": make_exif(), "xmp": XMP, "icc_profile": _wide_profile()}
+    yield encode(draw(), "AVIF", quality=60, speed=10, **described)
+    yield encode(draw(), "AVIF", save_all=True, append_images=[draw(seed=1)], speed=10)
+    try:
+        import pillow_heif
+    except ImportError:
+        return
+    for mode in ("RGB", "RGBA", "L"):
+        yield _encode_heic(pillow_heif, draw(mode))
+    yield _encode_heic(pillow_heif, draw(), **described, thumbnails=[24])
+    several = pillow_heif.from_pillow(draw())
+    several.add_from_pillow(draw(seed=1))
+    content = io.BytesIO()
+    several.save(content, quality=60)
+    yield content.getvalue()
+
+
+def _encode_heic(library: Any, picture: Image.Image, **options: Any) -> bytes:
+    content = io.BytesIO()
+    pixels = picture.mode, picture.size, picture.tobytes()
+    library.encode(*pixels, content, quality=60, **options)
+    return content.getvalue()
+
+
+def _wide_profile() -> bytes:
+    from decontext.photo.codes import make_profile
+
+    return make_profile("Display P3", ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)))
+
+
+def _own_colours() -> Iterator[bytes]:
+    """Files that hold more than the levels that editors see, and more than one picture."""
+    from decontext.photo.images import load_photo
+    from decontext.photo.saving import save_photo
+
+    wide = _wide_profile()
+    for file_format in ("JPEG", "PNG", "WEBP", "TIFF"):
+        yield encode(draw(), file_format, icc_profile=wide)
+    deep = load_photo(_deep_png())
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("deep.png", "deep.tiff"):
+            described = replace(deep, iptc=b"\x1c\x02\x78\x00\x05words", texts=(("Title", "One"),))
+            save_photo(deep.pixels, described, Path(folder) / name)
+            yield (Path(folder) / name).read_bytes()
+    video = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00isommp42" + bytes(range(256))
+    motion = b'<x xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" GCamera:MotionPhoto="1"/>'
+    yield encode(draw(), "JPEG", comment=b"words", xmp=motion) + video
+    yield encode(draw("CMYK"), "TIFF")
+    yield encode(draw("L"), "TIFF", icc_profile=wide)
 
 
 def _others() -> Iterator[bytes]:

@@ -33,6 +33,7 @@ MUTATIONS = (
     mutations.change_tag,
     mutations.change_chunk,
     mutations.change_segment,
+    mutations.change_box,
 )
 
 
