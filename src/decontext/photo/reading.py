@@ -7,54 +7,24 @@ decoders raise many things on damaged files, and none of them comes through.
 import hashlib
 import io
 import os
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image
 
 from decontext.errors import InputError
 from decontext.photo.behind import describe_behind
 from decontext.photo.boxes import describe_boxes
 from decontext.photo.codes import profile_of_codes
 from decontext.photo.colour import to_plain
-from decontext.photo.decoders import DECODER_ERRORS, quiet_decoders
 from decontext.photo.depth import check_planes, is_deep, read_deep
-from decontext.photo.heif import is_heif, open_heif
 from decontext.photo.limits import check_pixels
 from decontext.photo.metadata import read_metadata
+from decontext.photo.opening import Readable, explained, identify, open_file, read_all
 from decontext.photo.photo import SMALLEST_SIDE, Photo
 from decontext.photo.png import read_colour_codes
 from decontext.photo.unfolding import choose_profile, unfold
-
-Readable = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
-
-_READ = {
-    plugin.format: plugin
-    for plugin in (
-        JpegImagePlugin.JpegImageFile,
-        PngImagePlugin.PngImageFile,
-        WebPImagePlugin.WebPImageFile,
-        TiffImagePlugin.TiffImageFile,
-        BmpImagePlugin.BmpImageFile,
-        GifImagePlugin.GifImageFile,
-        AvifImagePlugin.AvifImageFile,
-    )
-}
-"""The formats that are opened; no other decoder ever sees a file."""
 
 _NAMES = {
     "JPEG": "photo.jpg",
@@ -67,9 +37,6 @@ _NAMES = {
 """What a photo from memory is called; `photo.png` where the format has no name here."""
 
 _MOST_PREVIEWS = 10
-
-_LARGEST_STREAM = 2**30
-"""Bytes of a file that came as bytes or as a file object."""
 
 
 def load_photo(source: Readable, *, max_pixels: int | None = None) -> Photo:
@@ -87,10 +54,10 @@ def load_photo(source: Readable, *, max_pixels: int | None = None) -> Photo:
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        with _open_file(path) as file, explained(str(path)):
+        with open_file(path) as file, explained(str(path)):
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return _load(file, str(path), path=path, digest=digest, max_pixels=max_pixels)
-    content = _read_all(source)
+    content = read_all(source)
     digest = hashlib.sha256(content).hexdigest()
     return _load(io.BytesIO(content), "the photo", path=None, digest=digest, max_pixels=max_pixels)
 
@@ -121,7 +88,7 @@ def read_image(
         icc, left_out = icc or coded, [*left_out, *more]
         check_planes(image)
         if is_deep(image):
-            deep = read_deep(lambda: _identify(file, name))
+            deep = read_deep(lambda: identify(file, name))
     if file_format == "TIFF":
         # Pillow turns TIFF files upright while loading, and forgets how they lay.
         kept = replace(read_metadata(image), shown=1)
@@ -155,32 +122,13 @@ def read_image(
     )
 
 
-@contextmanager
-def explained(name: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into an error that says what to do."""
-    try:
-        with quiet_decoders():
-            yield
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{name} is too large ({error}).", "Make it smaller first.") from None
-    except MemoryError as error:
-        raise InputError(
-            f"{name} needs more memory than there is.", "Make it smaller first."
-        ) from error
-    except DECODER_ERRORS as error:
-        reason = str(error) or type(error).__name__
-        raise InputError(
-            f"{name} is damaged or cut short ({reason}).", "Get a complete copy of it."
-        ) from error
-
-
 def _load(
     file: IO[bytes], name: str, *, path: Path | None, digest: str, max_pixels: int | None
 ) -> Photo:
     """Read an open file that can be rewound."""
     length = file.seek(0, os.SEEK_END)
     file.seek(0)
-    with explained(name), _identify(file, name) as image:
+    with explained(name), identify(file, name) as image:
         check_pixels(image.size, length, name, limit=max_pixels)
         return read_image(image, name, path=path, digest=digest, file=file)
 
@@ -211,77 +159,6 @@ def _look_into(
     if codes is None or (has_profile and codes[1] not in (16, 18)):
         return None, notes
     return profile_of_codes(*codes, name), notes
-
-
-def _identify(file: IO[bytes], name: str) -> ImageFile.ImageFile:
-    """Open a file with the decoder of its format, without decoding pixels.
-
-    Not `Image.open`: that compares with a limit of its own, which only a global setting changes.
-    """
-    file.seek(0)
-    start = file.read(64)
-    file.seek(0)
-    if is_heif(start):
-        return open_heif(file, name)
-    for file_format in _READ:
-        factory, accept = Image.OPEN[file_format]
-        accepted = accept is None or accept(start)
-        if accepted is True:
-            return factory(file, "")
-        if accepted:
-            raise InputError(
-                f"{name} is {file_format}, which this Pillow cannot read.",
-                "Run: pip install -U pillow",
-            )
-    raise InputError(
-        f"{name} is not a picture that can be read here.",
-        "Convert it to JPEG, PNG, WebP, TIFF, HEIC, AVIF or BMP first.",
-    )
-
-
-def _open_file(path: Path) -> io.BufferedReader:
-    """Raises: InputError: it is missing, a folder, no file, or may not be read."""
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise InputError(f"{path} is a folder; it must be a picture.", "Give one file in it.")
-        if not stat.S_ISREG(mode):  # Opening a pipe could wait for ever.
-            raise InputError(f"{path} is not a file.", "Save the picture to a file first.")
-        return path.open("rb")
-    except FileNotFoundError:
-        raise InputError(f"there is no file {path}.", "Check the name and the folder.") from None
-    except PermissionError:
-        raise InputError(f"{path} may not be read.", "Check its permissions.") from None
-    except (OSError, ValueError) as error:  # A name that is too long, or holds a zero byte.
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{path} cannot be read ({reason}).", "Check the name.") from None
-
-
-def _read_all(source: bytes | bytearray | memoryview | IO[bytes]) -> bytes | bytearray | memoryview:
-    """The bytes of a file that came as such or as a file object. Raises: InputError."""
-    if isinstance(source, bytes | bytearray | memoryview):
-        return source
-    if not callable(getattr(source, "read", None)):
-        raise InputError(
-            f"the photo is of type {type(source).__name__}; it must be a path, bytes, or a file "
-            "open for reading bytes."
-        )
-    try:
-        source.seek(0)
-    except (AttributeError, OSError, ValueError):
-        pass  # A stream: from where it is.
-    try:
-        content = source.read(_LARGEST_STREAM + 1)
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"the photo cannot be read from its file ({error}).") from error
-    if not isinstance(content, bytes):
-        raise InputError(
-            f"reading the photo's file gives {type(content).__name__}; it must give bytes.",
-            "Open it with mode 'rb', or read it first.",
-        )
-    if len(content) > _LARGEST_STREAM:
-        raise InputError("the photo's file is larger than 1 GiB.", "Give its path instead.")
-    return content
 
 
 def _check_form(image: Image.Image, name: str) -> list[str]:

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from decontext.errors import InputError
 from decontext.photo.limits import check_pixels
+from decontext.photo.opening import Readable, explained
 from decontext.photo.photo import Photo
-from decontext.photo.reading import Readable, explained, load_photo, read_image
+from decontext.photo.reading import load_photo, read_image
 
 PhotoSource = Photo | Readable | Image.Image | NDArray[Any] | Tensor
 """What `to_photo` takes."""
