@@ -249,7 +249,7 @@ def _wide_profile() -> bytes:
 
 def _own_colours() -> Iterator[bytes]:
     """Files that hold more than the levels that editors see, and more than one picture."""
-    from decontext.photo.images import load_photo
+    from decontext.photo.reading import load_photo
     from decontext.photo.saving import save_photo
 
     wide = _wide_profile()
