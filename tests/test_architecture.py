@@ -49,6 +49,7 @@ WAY_OF_THE_DATA = (
     "preview",
     "many",
     "folders",
+    "cluster",
     "evaluation",
     "analysis",
     "demo",

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from decontext.folders.finding import Task
     from decontext.folders.manifest import Row
     from decontext.folders.photo import EditorChoice, Work
+    from decontext.folders.summary import Find
 
 STDIN = "-"
+ENGINES = ("ray",)
 
 RecursiveOption = Annotated[
     bool, option("--recursive", "Look into sub-folders too.", panel=BASICS, short=("-r",))
@@ -73,6 +75,27 @@ class ManyOptions:
             between=(1, 1024),
         ),
     ] = None
+    engine: Annotated[
+        str | None,
+        option(
+            "--engine",
+            "Spread the photos by this: ray.",
+            panel=MACHINE,
+            metavar="NAME",
+            choices=ENGINES,
+            default="none, processes of this machine",
+        ),
+    ] = None
+    address: Annotated[
+        str | None,
+        option(
+            "--address",
+            "Of a running Ray cluster, with --engine ray; auto for this machine's.",
+            panel=MACHINE,
+            metavar="ADDRESS",
+            default="one is started here",
+        ),
+    ] = None
     dry_run: Annotated[
         bool,
         flag("--dry-run", "Say what would be done and how long, by one step.", panel=OUTPUT),
@@ -82,6 +105,19 @@ class ManyOptions:
 def is_one_photo(inputs: Sequence[str]) -> bool:
     """Whether this is a single file, with which nothing of a folder is needed."""
     return len(inputs) == 1 and inputs[0] != STDIN and not Path(inputs[0]).is_dir()
+
+
+def check_engine(inputs: Sequence[str], many: ManyOptions) -> None:
+    """What belongs to the engine comes with it. Raises: InputError."""
+    if many.engine not in (None, *ENGINES):
+        raise InputError(f"--engine is {many.engine!r}; it must be one of {', '.join(ENGINES)}.")
+    if many.engine is None and many.address is not None:
+        raise InputError("--address names a Ray cluster.", "Add --engine ray.")
+    if many.engine is not None and many.devices is not None:
+        raise InputError("with --engine ray it is Ray that gives out devices.", "Use --jobs.")
+    for name in inputs:
+        if many.engine is None and "://" in name and not Path(name).exists():
+            raise InputError(f"{name} lies in a store.", "Add --engine ray, which reads them.")
 
 
 def refuse_for_one(many: ManyOptions) -> None:
@@ -119,6 +155,10 @@ def protect_many(
         what = "the photos of a list"
     if output is None:
         raise InputError(f"{what} need a folder for the results.", "Add -o FOLDER.")
+    if many.engine is not None:
+        from decontext.cli.cluster import protect_by_ray
+
+        return protect_by_ray(terminal, read_inputs(inputs), output, model, method, show, many)
     from decontext.folders.finding import find_tasks
     from decontext.folders.photo import Work
 
@@ -136,7 +176,8 @@ def protect_many(
     if many.dry_run:
         return _show_forecast(terminal, tasks, work, model, many)
     rows = _run(terminal, tasks, work, model, many)
-    return _show_rows(terminal, rows, work)
+    page = write_summary_of(rows, work)
+    return show_rows(terminal, rows, page, output)
 
 
 def choose_editor(model: EditorOptions) -> EditorChoice:
@@ -162,7 +203,7 @@ def _run(
     devices = spread(many.jobs, split_names(many.devices))
     here = len(devices) == 1 and not many.devices
     if not here:
-        _warn_of_demonstration(terminal, work)
+        warn_of_demonstration(terminal, work)
     with FolderProgress(terminal, len(tasks)) as progress:
         run = protect_folder(
             tasks,
@@ -175,7 +216,8 @@ def _run(
             return list(run)
 
 
-def _warn_of_demonstration(terminal: Terminal, work: Work) -> None:
+def warn_of_demonstration(terminal: Terminal, work: Work) -> None:
+    """Say that an editor protects against no other, before other processes load it."""
     from decontext.editors import list_editors
     from decontext.report import DEMONSTRATION
 
@@ -183,14 +225,22 @@ def _warn_of_demonstration(terminal: Terminal, work: Work) -> None:
         terminal.warn(DEMONSTRATION)
 
 
-def _show_rows(terminal: Terminal, rows: Sequence[Row], work: Work) -> int:
+def write_summary_of(rows: Sequence[Row], work: Work, find: Find | None = None) -> Path:
+    """Page, table and contact sheets of a run, in its folder; returns the page."""
     from decontext.editors import list_editors
-    from decontext.folders.manifest import ALREADY, FAILED, NOT_PROTECTED
-    from decontext.folders.run import count_statuses
     from decontext.folders.summary import write_summary
 
     demonstration = {info.name: info.demonstration for info in list_editors()}
-    page = write_summary(rows, work.folder, demonstration=demonstration[work.editor.name])
+    return write_summary(
+        rows, work.folder, demonstration=demonstration[work.editor.name], find=find
+    )
+
+
+def show_rows(terminal: Terminal, rows: Sequence[Row], page: Path | str, output: Path | str) -> int:
+    """What became of the photos; the exit code."""
+    from decontext.folders.manifest import ALREADY, FAILED, NOT_PROTECTED
+    from decontext.folders.run import count_statuses
+
     for row in rows:
         if row["status"] in (FAILED, NOT_PROTECTED, ALREADY):
             terminal.say(f"{row['name']}: {row['status']}; {row['message']}")
@@ -199,7 +249,7 @@ def _show_rows(terminal: Terminal, rows: Sequence[Row], work: Work) -> int:
     terminal.say(f"{len(rows)} photos: {said}", style="bold")
     terminal.say(f"page: {page}", style="bold")
     terminal.show_json(
-        {"output": str(work.folder), "page": str(page), "counts": counts, "photos": list(rows)}
+        {"output": str(output), "page": str(page), "counts": counts, "photos": list(rows)}
     )
     return 1 if {FAILED, NOT_PROTECTED} & set(counts) else 0
 

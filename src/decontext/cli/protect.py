@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from decontext.cli.many import ManyOptions, is_one_photo, protect_many, refuse_for_one
+from decontext.cli.many import (
+    ManyOptions,
+    check_engine,
+    is_one_photo,
+    protect_many,
+    refuse_for_one,
+)
 from decontext.cli.options import (
     BASICS,
     EditorOptions,
@@ -61,7 +67,8 @@ def protect(
     """
     terminal = Terminal(show)
     require_editor(model)
-    if not is_one_photo(photos):
+    check_engine(photos, many)
+    if many.engine is not None or not is_one_photo(photos):
         if preview:
             raise InputError("--preview shows one photo; several were given.", "Give one of them.")
         return protect_many(terminal, photos, output, model, method, show, many)

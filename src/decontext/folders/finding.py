@@ -69,7 +69,7 @@ def find_tasks(
             tasks += [Task(str(p), name_result(p.relative_to(path))) for p in walked]
         else:
             tasks.append(Task(str(path), name_result(_absolute(path).relative_to(shared))))
-    _check_names(tasks)
+    check_names(tasks)
     if not tasks:
         hint = "" if recursive else " Sub-folders are looked into with --recursive."
         raise InputError(
@@ -137,8 +137,11 @@ def _is_same(path: Path, other: Path | None) -> bool:
     return other is not None and other.exists() and path.samefile(other)
 
 
-def _check_names(tasks: Sequence[Task]) -> None:
-    """Two results of one name would overwrite each other, on some disks in another case too."""
+def check_names(tasks: Sequence[Task]) -> None:
+    """Two results of one name would overwrite each other, on some disks in another case too.
+
+    Raises: InputError: there are two.
+    """
     seen: dict[str, Task] = {}
     for task in tasks:
         other = seen.setdefault(task.name.lower(), task)

@@ -99,6 +99,11 @@ class Manifest:
         """Whether a file with this content is itself a result of this folder."""
         return digest in self._results
 
+    @property
+    def results(self) -> frozenset[str]:
+        """SHA-256 of the results of this folder."""
+        return frozenset(self._results)
+
     def add(self, row: Row) -> None:
         """Write a row at once. Raises: InputError: it cannot be written."""
         self._append(row)

@@ -128,10 +128,9 @@ def skip(task: Task, manifest: Manifest, work: Work) -> Row | None:
         return build_row(task, FAILED, message=f"{task.source} cannot be read.")
     if manifest.is_result(task.digest):
         return build_row(task, ALREADY, message="it is a result that lies in the output folder")
-    report = read_report(report_path(Path(task.source)))
-    if report is not None and report["files"]["protected"]["sha256"] == task.digest:
-        message = f"against {report['editor']['name']}, as the report beside it says"
-        return build_row(task, ALREADY, message=message)
+    said = row_of_protected(task, read_report(report_path(Path(task.source))))
+    if said is not None:
+        return said
     row = manifest.find(task.name, task.digest)
     if row is None or row["status"] not in FINAL:
         return None
@@ -142,32 +141,54 @@ def skip(task: Task, manifest: Manifest, work: Work) -> Row | None:
 def find_finished(target: Path, digest: str, work: Work) -> dict[str, Any] | None:
     """The report of a result that is this photo's, with these settings; else None."""
     report = read_report(report_path(target))
-    if report is None or report["editor"]["name"] != work.editor.name:
+    if report is None or not is_result(report, digest, work):
         return None
+    return report if report["files"]["protected"]["sha256"] == sha256(target) else None
+
+
+def is_result(report: Mapping[str, Any], digest: str, work: Work) -> bool:
+    """Whether a report is that of this photo, protected in this way."""
+    if report["editor"]["name"] != work.editor.name:
+        return False
     if _status(report) != PROTECTED and not work.accept_weak:
-        return None
-    files = report["files"]
-    if files["original"]["sha256"] != digest or files["protected"]["sha256"] != sha256(target):
-        return None
+        return False
+    if report["files"]["original"]["sha256"] != digest:
+        return False
     try:
         found = ProtectSettings.from_dict(report["settings"]).to_dict()
     except InputError:
-        return None
+        return False
     wanted = work.settings.to_dict()
     if work.settings.blocks == "auto":  # chosen for each photo
         wanted["blocks"] = found["blocks"]
-    return report if found == wanted else None
+    return bool(found == wanted)
+
+
+def row_of_protected(task: Task, report: Mapping[str, Any] | None) -> Row | None:
+    """The row of a photo that is itself a protected one, by the report that lies beside it."""
+    if report is None or report["files"]["protected"]["sha256"] != task.digest:
+        return None
+    message = f"against {report['editor']['name']}, as the report beside it says"
+    return build_row(task, ALREADY, message=message)
 
 
 def read_report(path: Path) -> dict[str, Any] | None:
     """A report of decontext, or None where there is none."""
     try:
-        content = json.loads(path.read_bytes())
+        return parse_report(path.read_bytes())
+    except OSError:
+        return None
+
+
+def parse_report(text: bytes | None) -> dict[str, Any] | None:
+    """A report of decontext from what a file holds, or None where it is none."""
+    try:
+        content = json.loads(text or b"")
         is_report = content["format"] == FORMAT
         needed = (content["settings"], content["editor"]["name"], content["verification"]["drop"])
         files = [content["files"][name]["sha256"] for name in ("original", "protected")]
         is_report = is_report and None not in (*needed, *files)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return content if is_report else None
 

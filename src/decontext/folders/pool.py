@@ -169,7 +169,7 @@ def _run_worker(pipe: Connection, lifeline: Connection, work: Work, device: str 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     try:
-        _quieten()
+        quieten()
         if work.threads is not None:
             import torch
 
@@ -209,7 +209,7 @@ def _end_with(lifeline: Connection) -> Any:
         os._exit(1)
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Remarks meant for programmers of the libraries below are not for the user's terminal."""
     import warnings
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from PIL import Image, ImageDraw, ImageOps
 
@@ -42,10 +42,17 @@ SHEETS = 10
 ACROSS, DOWN, TILE, LABEL = 10, 10, 128, 14
 
 
-def write_summary(rows: Sequence[Row], folder: Path, *, demonstration: bool = False) -> Path:
+Find = Callable[[str], Path | IO[bytes]]
+"""Gives the protected photo of a name: its file, or its content."""
+
+
+def write_summary(
+    rows: Sequence[Row], folder: Path, *, demonstration: bool = False, find: Find | None = None
+) -> Path:
     """Write page, contact sheets and `summary.csv` into the folder; returns the page.
 
-    Pictures are read one after the other, whatever their number.
+    Pictures are read one after the other, whatever their number; `find` gives them where they lie
+    elsewhere.
 
     Raises:
         InputError: something cannot be written.
@@ -53,7 +60,7 @@ def write_summary(rows: Sequence[Row], folder: Path, *, demonstration: bool = Fa
     ordered = worst_first(rows)
     write_whole(to_csv(ordered), folder / TABLE)
     shown = [row for row in ordered if row["status"] in SAVED]
-    sheets = list(_write_sheets(shown, folder))
+    sheets = list(_write_sheets(shown, folder, find or folder.joinpath))
     sections = [
         *_sheet_section(sheets, len(shown)),
         Section("The worst first", texts=_remarks(len(ordered)), table=_table(ordered)),
@@ -128,25 +135,25 @@ def _sheet_section(sheets: Sequence[Path], shown: int) -> Iterator[Section]:
         yield Section("Contact sheet", texts=texts, rows=[PageRow([figure])])
 
 
-def _write_sheets(rows: Sequence[Row], folder: Path) -> Iterator[Path]:
+def _write_sheets(rows: Sequence[Row], folder: Path, find: Find) -> Iterator[Path]:
     """Contact sheets of protected photos, with how far the attention fell under each."""
     for number in range(min(SHEETS, -(-len(rows) // (ACROSS * DOWN)))):
         part = rows[number * ACROSS * DOWN : (number + 1) * ACROSS * DOWN]
         content = io.BytesIO()
-        _draw_sheet(part, folder).save(content, "JPEG", quality=85)
+        _draw_sheet(part, find).save(content, "JPEG", quality=85)
         path = folder / SHEET.format(number=number + 1)
         write_whole(content.getbuffer(), path)
         yield path
 
 
-def _draw_sheet(rows: Sequence[Row], folder: Path) -> Image.Image:
+def _draw_sheet(rows: Sequence[Row], find: Find) -> Image.Image:
     across = min(ACROSS, len(rows))
     down = -(-len(rows) // across)
     sheet = Image.new("RGB", (across * TILE, down * (TILE + LABEL)), "white")
     draw = ImageDraw.Draw(sheet)
     for index, row in enumerate(rows):
         left, top = index % across * TILE, index // across * (TILE + LABEL)
-        picture = _read_thumbnail(folder / row["name"])
+        picture = _read_thumbnail(find(row["name"]))
         if picture is not None:
             x, y = (TILE - picture.width) // 2, (TILE - picture.height) // 2
             sheet.paste(picture, (left + x, top + y))
@@ -155,10 +162,10 @@ def _draw_sheet(rows: Sequence[Row], folder: Path) -> Image.Image:
     return sheet
 
 
-def _read_thumbnail(path: Path) -> Image.Image | None:
+def _read_thumbnail(source: Path | IO[bytes]) -> Image.Image | None:
     """A picture no larger than a tile; JPEG files are read at a fraction of their size."""
     try:
-        with quiet_decoders(), Image.open(path) as image:
+        with quiet_decoders(), Image.open(source) as image:
             image.draft("RGB", (2 * TILE, 2 * TILE))
             image.thumbnail((TILE - 4, TILE - 4))
             return ImageOps.exif_transpose(image).convert("RGB")
