@@ -1,0 +1,101 @@
+"""Kills workers of a Ray cluster every few seconds, and compares with a run that nobody disturbed.
+
+`python tests/kills_cluster.py --photos 200 --every 10` prints what came of it; a short one is a
+test. Only workers that have loaded their editor are killed, one of them at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import tiny_models
+from kills_many import leftovers, make_photos, make_work, protect_all, read_results
+
+from decontext.cluster.finding import find_photos
+from decontext.cluster.run import Cluster, protect_on_cluster
+from decontext.cluster.stores import Place
+from decontext.folders.manifest import NAME, read_rows
+
+DESK = "desk-of-the-kills"
+
+
+class Killer(threading.Thread):
+    """Ends one of the run's workers every so many seconds, until it is told to stop."""
+
+    def __init__(self, *, every: float, seed: int = 0) -> None:
+        super().__init__(daemon=True)
+        self.killed: list[int] = []
+        self._every, self._random, self._stopped = every, random.Random(seed), threading.Event()
+
+    def run(self) -> None:
+        """Wait, kill, wait."""
+        while not self._stopped.wait(self._every):
+            alive = [process for process in _workers() if process not in self.killed]
+            if alive:
+                process = self._random.choice(alive)
+                os.kill(process, signal.SIGKILL)
+                self.killed.append(process)
+
+    def stop(self) -> None:
+        """Kill no more."""
+        self._stopped.set()
+        self.join()
+
+
+def _workers() -> list[int]:
+    """Processes of this run's workers, by the desk at which each has said its number."""
+    import ray
+
+    try:
+        known = ray.get(ray.get_actor(DESK).workers.remote(), timeout=5).values()
+    except (ValueError, ray.exceptions.RayError):
+        return []
+    return [process for process in known if psutil.pid_exists(process)]
+
+
+def main() -> int:
+    """As many photos as asked; every worker may die at any time."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=200)
+    parser.add_argument("--every", type=float, default=10.0, help="seconds between two kills")
+    parser.add_argument("--whole", type=Path, help="results of an earlier undisturbed run")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        editor = tiny_models.save_tiny_pipeline(folder / "editor")
+        photos = make_photos(folder / "photos", options.photos)
+        whole = options.whole or folder / "whole"
+        if not whole.exists():
+            protect_all(photos, make_work(editor, whole))
+        place, work = Place.of(folder / "killed"), make_work(editor, folder / "killed")
+        killer, began = Killer(every=options.every), time.monotonic()
+        killer.start()
+        rows = []
+        tasks = find_photos([str(photos)], place, recursive=True)
+        cluster = Cluster(workers=2, desk=DESK)
+        for row in protect_on_cluster(tasks, work, place, cluster=cluster):
+            rows.append(row)
+            print(f"{len(rows)} done, {len(killer.killed)} killed", flush=True)
+        killer.stop()
+        expected, results = read_results(whole), read_results(place.path)
+        _, written = read_rows([place.path / NAME])
+        equal = sum(results.get(name) == content for name, content in expected.items())
+        print(
+            f"{options.photos} photos in {time.monotonic() - began:.0f} s, {len(killer.killed)} "
+            f"workers killed: {len(rows)} rows, {len(written)} written, {len(expected)} and "
+            f"{len(results)} files, {equal} equal, {len(leftovers(place.path))} unfinished left"
+        )
+        return 0 if equal == len(expected) == len(results) == options.photos else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
