@@ -29,11 +29,7 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)"
-<<<<<<< HEAD
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[app,eval,heif,dev]'
-=======
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[app,cluster,eval,dev]'
->>>>>>> a1fff3c (The site has a page on clusters; setup installs the extra)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[app,cluster,eval,heif,dev]'
 	touch $@
 
 demo: $(READY)
