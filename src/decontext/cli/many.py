@@ -83,7 +83,7 @@ class ManyOptions:
             panel=MACHINE,
             metavar="NAME",
             choices=ENGINES,
-            default="none, processes of this machine",
+            default="processes of this machine",
         ),
     ] = None
     address: Annotated[
