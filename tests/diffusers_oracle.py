@@ -16,7 +16,13 @@ from torch import Tensor
 
 from decontext.attention.layout import attention
 
-NOT_COMPARED = {"return_dict", "joint_attention_kwargs", "attention_kwargs"}
+NOT_COMPARED = {
+    "return_dict",
+    "joint_attention_kwargs",
+    "attention_kwargs",
+    "kv_cache",  # as long as it is empty, it changes nothing
+    "kv_cache_mode",
+}
 
 
 class Calls(list):
@@ -90,3 +96,16 @@ def finite_difference(
 
     with torch.no_grad():
         return (8 * between(step) - between(2 * step)) / (12 * step)
+
+
+class Exact(torch.overrides.TorchFunctionMode):
+    """Within it, what is float64 stays so, where libraries go down to float32 on the way."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func in (Tensor.float, Tensor.to, Tensor.type) and args[0].dtype == torch.float64:
+            if func is Tensor.float:
+                return args[0]
+            if torch.float32 in (*args[1:], kwargs.get("dtype")):
+                return args[0]
+        return func(*args, **kwargs)

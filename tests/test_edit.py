@@ -14,7 +14,7 @@ from torch.nn import functional
 import decontext
 from decontext.attention import SequenceLayout
 from decontext.attention.cut import without_context
-from decontext.edit import cut_context, find_layout
+from decontext.edit import cut_context, find_layouts
 from decontext.errors import AttentionError, InputError
 
 LAYOUT = SequenceLayout(text=3, target=5, context=4)
@@ -51,7 +51,7 @@ def test_cut_call_equals_one_with_an_explicit_mask(kind: str) -> None:
 
 
 def test_layout_is_that_of_the_editors_own_pass(editor: Any) -> None:
-    layout = find_layout(editor, _photo())
+    layout = find_layouts(editor, _photo(), "smile")[0]
     width, height = editor.working_size(72, 56)
     tokens = width * height // 16**2
     assert (layout.text, layout.target, layout.context) == (tiny_models.TEXT_TOKENS, tokens, tokens)
@@ -90,18 +90,21 @@ def test_only_the_chosen_blocks_of_every_step_are_cut(
         ),
     )
     plain = editor.edit(_photo(), "smile", steps=3)
-    with cut_context(editor, _photo(), blocks="double:1,single:0-1"):
+    with cut_context(editor, _photo(), "smile", blocks="double:1,single:0-1"):
         cut = editor.edit(_photo(), "smile", steps=3)
     assert len(calls) == 3 * 3
     assert torch.equal(plain, cut)
 
 
 def test_an_edit_that_was_not_cut_is_an_error(editor: Any) -> None:
-    with pytest.raises(AttentionError, match="nothing was cut"), cut_context(editor, _photo()):
+    with (
+        pytest.raises(AttentionError, match="nothing was cut"),
+        cut_context(editor, _photo(), "smile"),
+    ):
         pass
     with (
         pytest.raises(InputError, match="double:0-1"),
-        cut_context(editor, _photo(), blocks="triple"),
+        cut_context(editor, _photo(), "smile", blocks="triple"),
     ):
         pass
 

@@ -57,8 +57,8 @@ def test_draws_of_a_step_share_the_autoencoder(editor: Any, monkeypatch) -> None
     from decontext.editors.flux import family
 
     calls = []
-    original = family._encode_pixels
-    monkeypatch.setattr(family, "_encode_pixels", lambda *a: calls.append(1) or original(*a))
+    original = family.encode_pixels
+    monkeypatch.setattr(family, "encode_pixels", lambda *a: calls.append(1) or original(*a))
     value, gradient = gradient_of(editor, ProtectSettings(samples_per_step=3))
     assert len(calls) == 1
     generator = torch.Generator().manual_seed(3)

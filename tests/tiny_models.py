@@ -45,7 +45,7 @@ def build_tiny_pipeline(
             guidance_embeds=guidance_embeds,
             axes_dims_rope=(4, 6, 6),
         )
-        vae = _autoencoder(sample_size, latent_channels)
+        vae = build_tiny_autoencoder(sample_size, latent_channels)
     return diffusers.FluxKontextPipeline(
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
         vae=vae,
@@ -112,7 +112,8 @@ def _text_encoders(clip_tokenizer: Any, t5_tokenizer: Any) -> tuple[Any, Any]:
     return clip, t5
 
 
-def _autoencoder(sample_size: int, latent_channels: int) -> Any:
+def build_tiny_autoencoder(sample_size: int, latent_channels: int) -> Any:
+    """FLUX's in small."""
     import diffusers
 
     return diffusers.AutoencoderKL(

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from decontext.attention import SequenceLayout, measuring, resolve_blocks
 from decontext.attention.cut import Cut
-from decontext.editors import Editor, OnEditStep, load_editor
+from decontext.editors import Editor, LaysOut, OnEditStep, load_editor
 from decontext.errors import AttentionError
 from decontext.machine import explained_memory
 from decontext.photo.files import check_targets
@@ -123,17 +123,20 @@ def edit_without_context(
     editor: Editor, image: Tensor, instruction: str, *, blocks: str = "all", **options: Any
 ) -> Tensor:
     """`Editor.edit` with the context cut off in these blocks; `options` are those of `edit`."""
-    with cut_context(editor, image, blocks=blocks):
+    with cut_context(editor, image, instruction, blocks=blocks):
         return editor.edit(image, instruction, **options)
 
 
 @contextmanager
-def cut_context(editor: Editor, image: Tensor, *, blocks: str = "all") -> Iterator[None]:
-    """Within it, edits of this photo by this editor run without target-to-context attention.
+def cut_context(
+    editor: Editor, image: Tensor, instruction: str, *, blocks: str = "all"
+) -> Iterator[None]:
+    """Within it, this edit of this photo by this editor runs without target-to-context attention.
 
     Args:
         editor: whose `edit` is called within.
         image: `(1, 3, height, width)` in [0, 1], the photo that is edited.
+        instruction: of the edit.
         blocks: where the attention is cut, see `attention.blocks.resolve_blocks`.
 
     Raises:
@@ -143,19 +146,21 @@ def cut_context(editor: Editor, image: Tensor, *, blocks: str = "all") -> Iterat
     """
     info = editor.info
     numbers = resolve_blocks(blocks, info.double_blocks, info.single_blocks)
-    layout = find_layout(editor, image)
-    with Cut(layout, frozenset(numbers), info.double_blocks + info.single_blocks) as mode:
+    layouts = find_layouts(editor, image, instruction)
+    with Cut(layouts, frozenset(numbers), info.double_blocks + info.single_blocks) as mode:
         yield
     if mode.seen == 0:
         raise AttentionError(
-            f"the edit made no attention call over {layout.key_length} tokens; nothing was cut",
+            f"the edit made no attention call over {layouts[0].key_length} tokens; nothing was cut",
             "use the native attention backend",
         )
 
 
 @torch.no_grad()
-def find_layout(editor: Editor, image: Tensor) -> SequenceLayout:
-    """Where the tokens of a pass over this photo lie, from one pass up to the first block."""
+def find_layouts(editor: Editor, image: Tensor, instruction: str) -> Sequence[SequenceLayout]:
+    """Where the tokens of the passes of an edit lie: asked for, or seen up to the first block."""
+    if isinstance(editor, LaysOut):
+        return editor.edit_layouts(image, instruction)
     found: list[SequenceLayout] = []
 
     def look(call: dict[str, Any], layout: SequenceLayout) -> Tensor:
@@ -164,7 +169,7 @@ def find_layout(editor: Editor, image: Tensor) -> SequenceLayout:
 
     size = editor.working_size(image.shape[-1], image.shape[-2])
     noise = editor.draw_noise(size, torch.Generator().manual_seed(0))
-    prompt = editor.encode_prompt("a photo of this person", image)
+    prompt = editor.encode_prompt(instruction, image)
     with measuring(look):
         editor.attend(image, prompt, 1.0, noise, (0,))
-    return found[0]
+    return found[:1]

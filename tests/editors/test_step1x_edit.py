@@ -27,7 +27,7 @@ from tiny_step1x import (
 )
 
 from decontext.attention import resolve_blocks
-from decontext.edit import edit_without_context, find_layout
+from decontext.edit import edit_without_context, find_layouts
 from decontext.editors import load_editor
 from decontext.editors.flux.family import prepare_transformer
 from decontext.editors.step1x.pixels import GRID, fit, to_patches
@@ -281,7 +281,7 @@ def test_pass_at_the_ordinary_size_of_a_photo_that_is_no_square(folder: Path) ->
     prompt = editor.encode_prompt("smile", image.detach())
     noise = noise_for(editor, image)
     assert noise.shape == (1, 16, 48, 82)
-    layout = find_layout(editor, image)
+    layout = find_layouts(editor, image, "smile")[0]
     assert (layout.text, layout.target, layout.context) == (POSITIONS, 984, 984)
     editor.attend(image, prompt, 1.0, noise, (0,)).sum().backward()
     assert (image.grad != 0).float().mean() > 0.99
@@ -314,9 +314,7 @@ def test_patches_are_those_of_the_image_processor(size: tuple[int, int]) -> None
     levels = (photo(*size)[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
     high, wide = smart_resize(size[1], size[0], 28, 4 * 28**2, 16384 * 28**2)
     picture = Image.fromarray(levels).resize((wide, high), Image.Resampling.BICUBIC)
-    processor = Qwen2VLImageProcessorPil(
-        min_pixels=GRID.fewest * 28**2, max_pixels=GRID.most * 28**2
-    )
+    processor = Qwen2VLImageProcessorPil(min_pixels=GRID.fewest, max_pixels=GRID.most)
     expected = processor(images=[picture], return_tensors="pt")
     pixels = torch.from_numpy(np.array(levels)).permute(2, 0, 1)[None].float() / 255
     patches, rows_columns = to_patches(pixels)

@@ -4,11 +4,12 @@
 """
 
 from decontext.attention.blocks import PAPER_SHARE, resolve_blocks
-from decontext.attention.layout import SequenceLayout
+from decontext.attention.layout import CausalLayout, SequenceLayout
 from decontext.attention.probe import Quantity, checkpointed, measure, measuring
 
 __all__ = [
     "PAPER_SHARE",
+    "CausalLayout",
     "Quantity",
     "SequenceLayout",
     "checkpointed",

@@ -7,6 +7,7 @@ tokens, which still see the photo.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,14 +20,16 @@ from decontext.attention.layout import SequenceLayout, attention, name_arguments
 class Cut(TorchFunctionMode):
     """Counts joint-attention calls around the blocks of the transformer, and cuts the chosen.
 
-    `blocks` are numbers of joint-attention calls of a pass, `in_all` how many a pass has; `seen`
-    counts those of all passes.
+    `layouts` are those of the passes; `blocks` are numbers of joint-attention calls of a pass,
+    `in_all` how many a pass has; `seen` counts those of all passes.
     """
 
-    def __init__(self, layout: SequenceLayout, blocks: frozenset[int], in_all: int) -> None:
+    def __init__(
+        self, layouts: Sequence[SequenceLayout], blocks: frozenset[int], in_all: int
+    ) -> None:
         super().__init__()
         self.seen = 0
-        self._layout, self._blocks, self._in_all = layout, blocks, in_all
+        self._layouts, self._blocks, self._in_all = layouts, blocks, in_all
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -35,11 +38,12 @@ class Cut(TorchFunctionMode):
         if func is not attention:
             return func(*args, **kwargs)
         call = name_arguments(args, kwargs)
-        if not self._layout.is_joint(call):
+        layout = next((one for one in self._layouts if one.is_joint(call)), None)
+        if layout is None:
             return func(*args, **kwargs)
         block = self.seen % self._in_all
         self.seen += 1
-        return without_context(call, self._layout) if block in self._blocks else func(**call)
+        return without_context(call, layout) if block in self._blocks else func(**call)
 
 
 def without_context(call: dict[str, Any], layout: SequenceLayout) -> Tensor:

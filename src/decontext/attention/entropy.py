@@ -25,9 +25,12 @@ def attention_entropy(call: dict[str, Any], layout: SequenceLayout) -> Tensor:
 
     For each target query the attention on context keys alone, normalised to a sum of 1; its
     entropy as a part of the largest possible, the logarithm of their number; and the same for
-    context queries and target keys. The mean over batch, heads, queries and both directions.
+    context queries and target keys, where there is such attention. The mean over batch, heads,
+    queries and directions.
     """
     target, context = layout.target_slice, layout.context_slice
+    if not layout.context_sees_target:
+        return _spread(call, target, context)
     return (_spread(call, target, context) + _spread(call, context, target)) / 2
 
 

@@ -59,16 +59,53 @@ class SequenceLayout:
 
     @property
     def target_slice(self) -> slice:
-        """The image being generated, along the token axis."""
+        """The image being generated, among the queries."""
         return slice(self.text, self.text + self.target)
 
     @property
     def context_slice(self) -> slice:
-        """The photo given to the editor, along the token axis."""
+        """The photo given to the editor, among the keys."""
         start = self.text + self.target + self.before
         return slice(start, start + self.context)
+
+    @property
+    def context_sees_target(self) -> bool:
+        """Whether the photo's queries are in such a call, too."""
+        return True
 
     def is_joint(self, call: dict[str, Any]) -> bool:
         """Whether an attention call goes over exactly these tokens."""
         lengths = (call["query"].shape[-2], call["key"].shape[-2])
         return lengths == (self.query_length, self.key_length)
+
+
+@dataclass(frozen=True)
+class CausalLayout(SequenceLayout):
+    """Where the target comes last and sees everything before it, which does not see the target.
+
+    Its queries are in a call of their own, or come after those of the last `words` of the text.
+    Text and pictures lie between each other; the photo's keys begin at `start`.
+    """
+
+    start: int = 0
+    words: int = 0
+
+    @property
+    def query_length(self) -> int:
+        return self.words + self.target
+
+    @property
+    def key_length(self) -> int:
+        return super().query_length
+
+    @property
+    def target_slice(self) -> slice:
+        return slice(self.words, self.words + self.target)
+
+    @property
+    def context_slice(self) -> slice:
+        return slice(self.start, self.start + self.context)
+
+    @property
+    def context_sees_target(self) -> bool:
+        return False

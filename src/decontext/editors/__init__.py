@@ -26,11 +26,13 @@ from decontext.editors._base import (
     Editor,
     EditorInfo,
     Estimates,
+    LaysOut,
     LoadsForMeasuring,
     OnEditStep,
     Outlook,
     Prepares,
     Prompt,
+    SharesPhoto,
 )
 from decontext.errors import EditorError, InputError
 
@@ -45,11 +47,13 @@ __all__ = [
     "Editor",
     "EditorInfo",
     "Estimates",
+    "LaysOut",
     "LoadsForMeasuring",
     "OnEditStep",
     "Outlook",
     "Prepares",
     "Prompt",
+    "SharesPhoto",
     "diagnose_editor",
     "editor_names",
     "list_editors",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from decontext.attention import SequenceLayout
+
 OnEditStep = Callable[[int, int], None]
 """Called after each denoising step of an edit with (steps done, steps in all)."""
 
@@ -194,6 +196,41 @@ class LoadsForMeasuring(Protocol):
 
     def for_measuring(self) -> Editor:
         """The same editor in the best precision that fits; itself where that is it already."""
+        ...
+
+
+@runtime_checkable
+class SharesPhoto(Protocol):
+    """An editor in which what the photo is may depend on nothing that an objective draws."""
+
+    def share_photo(
+        self, context: Tensor, prompt: Prompt, noise: Tensor, blocks: Sequence[int]
+    ) -> Tensor | None:
+        """What passes over these context latents have in common, differentiable in them.
+
+        None: nothing. `prompt` and `noise` are those of any such pass.
+        """
+        ...
+
+    def attend_shared(
+        self,
+        shared: Tensor,
+        context: Tensor,
+        prompt: Prompt,
+        sigma: float,
+        noise: Tensor,
+        blocks: Sequence[int],
+    ) -> Tensor:
+        """As `AttendsLatents.attend_latents`, differentiable in what `share_photo` returned."""
+        ...
+
+
+@runtime_checkable
+class LaysOut(Protocol):
+    """An editor whose passes of one edit have texts of different lengths."""
+
+    def edit_layouts(self, image: Tensor, instruction: str) -> Sequence[SequenceLayout]:
+        """Where the tokens of the passes of an edit lie. Raises: InputError, no instruction."""
         ...
 
 

@@ -1,12 +1,12 @@
 """The method's objective: how much of the target's attention falls on the photo."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from decontext.editors import AttendsLatents, Editor, Prepares
+from decontext.editors import AttendsLatents, Editor, Prepares, SharesPhoto
 from decontext.objectives.draws import Draw, Objective, Passes, draw_prompt, draw_sigma, mean
 from decontext.objectives.instructions import Instructions
 from decontext.objectives.sizes import working_sizes
@@ -64,20 +64,35 @@ def _attend_all(
     """Mean proportion of several draws: one pass through the autoencoder for all of them.
 
     Where their number is given in `in_turn`, each draw is differentiated down to the context
-    latents at once, so that only one of their graphs exists at a time, and what is sent back
-    through the autoencoder is the sum.
+    latents at once, or to what all draws share of the photo, so that only one of their graphs
+    exists at a time; what is sent back through the rest is the sum.
     """
-    if not (in_turn and torch.is_grad_enabled() and context.requires_grad):
-        return mean(editor.attend_latents(context, *one, blocks).mean() for one in draws)
-    leaf = context.detach().requires_grad_()
+    attend: Callable[..., Tensor] = editor.attend_latents
+    source = context
+    if in_turn and isinstance(editor, SharesPhoto):
+        draws = list(draws)
+        prompt, _, noise = draws[0]
+        shared = editor.share_photo(context, prompt, noise, blocks)
+        if shared is not None:
+            attend, source = _attend_shared(editor, context), shared
+    if not (in_turn and torch.is_grad_enabled() and source.requires_grad):
+        return mean(attend(source, *one, blocks).mean() for one in draws)
+    leaf = source.detach().requires_grad_()
     total = torch.zeros((), device=context.device)
     gradient = torch.zeros_like(leaf)
     for one in draws:
-        value = editor.attend_latents(leaf, *one, blocks).mean() / in_turn
+        value = attend(leaf, *one, blocks).mean() / in_turn
         gradient += torch.autograd.grad(value, leaf)[0]
         total += value.detach()
-    carried: Tensor = _Carried.apply(context, total, gradient)  # type: ignore[no-untyped-call]
+    carried: Tensor = _Carried.apply(source, total, gradient)  # type: ignore[no-untyped-call]
     return carried
+
+
+def _attend_shared(editor: SharesPhoto, context: Tensor) -> Callable[..., Tensor]:
+    def attend(shared: Tensor, *others: Any) -> Tensor:
+        return editor.attend_shared(shared, context, *others)
+
+    return attend
 
 
 class _Carried(torch.autograd.Function):

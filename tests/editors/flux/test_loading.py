@@ -215,10 +215,10 @@ def test_file_without_a_transformer_is_refused(folder: Path) -> None:
 def loads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Large text encoders and a cache of their own; what is loaded of them is written down."""
     seen: list[str] = []
-    original = _text.TextEncoder._load_pipeline
+    original = _text.TextModels._load_pipeline
     monkeypatch.setattr(_text, "RESIDENT_BELOW", 0)
     monkeypatch.setattr(
-        _text.TextEncoder,
+        _text.TextModels,
         "_load_pipeline",
         lambda self: seen.append("text encoders") or original(self),
     )
@@ -231,7 +231,7 @@ def test_second_run_never_loads_the_text_encoders(folder: Path, loads: list[str]
     assert loads == []
     editor.prepare(["smile", "sit"], FIRST)
     first = editor.encode_prompt("smile").tensors
-    assert loads == ["text encoders"] and editor._text._pipeline is None
+    assert loads == ["text encoders"] and editor._text.models.pipeline is None
     second = load(folder)
     second.prepare(["sit", "smile"], FIRST)
     again = second.encode_prompt("smile").tensors

@@ -84,8 +84,8 @@ def encode_image(vae: Any, image: Tensor, size: tuple[int, int], *, checkpointin
     if size != (pixels.shape[-1], pixels.shape[-2]):
         pixels = resize(pixels, size)
     if not (checkpointing and torch.is_grad_enabled()):
-        return _encode_pixels(vae, pixels)
-    latents: Tensor = run_again(_encode_pixels, vae, pixels)
+        return encode_pixels(vae, pixels)
+    latents: Tensor = run_again(encode_pixels, vae, pixels)
     return latents
 
 
@@ -94,7 +94,7 @@ def run_again(function: Callable[..., Any], *arguments: Any) -> Any:
     return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
 
 
-def _encode_pixels(vae: Any, pixels: Tensor) -> Tensor:
+def encode_pixels(vae: Any, pixels: Tensor) -> Tensor:
     """The mode of the autoencoder's distribution, in the transformer's units."""
     mode: Tensor = vae.encode((2 * pixels - 1).to(vae.dtype)).latent_dist.mode()
     latents: Tensor = (mode - vae.config.shift_factor) * vae.config.scaling_factor

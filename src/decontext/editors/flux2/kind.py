@@ -55,6 +55,7 @@ class Flux2Kind:
     """
 
     square: Size = (1024, 1024)
+    most_pictures = None
 
     def __init__(
         self, *, steps: int, guidance: float, distilled: bool = False, embedded: bool = False

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from decontext.editors.flux import family
-from decontext.editors.joint.engine import Size, Text
+from decontext.editors.joint.engine import Size, Text, text_first
 from decontext.photo.resampling import resize
 
 PICTURE_STEP = 10
@@ -29,6 +29,8 @@ LARGEST_AREA = 1024 * 1024
 
 class Flux2Wiring:
     """See `joint.engine.Wiring`."""
+
+    lay_out = staticmethod(text_first)
 
     def __init__(self, vae: Any) -> None:
         self.vae = vae

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from decontext.attention import SequenceLayout
 from decontext.editors._base import Cost, EditorInfo, OnEditStep, Prompt
 from decontext.editors.flux import family
 from decontext.editors.joint.engine import Company, JointEngine, Size, Text, Wiring
@@ -55,13 +57,20 @@ class Edit:
 class Kind(Protocol):
     """What one kind of editor has of its own."""
 
-    square: Size
-    """Working size of a large square photo."""
-
     steps: int
     guidance: float
     negative: str | None
     """The instruction that an edit is guided away from, in a second pass; None: there is none."""
+
+    @property
+    def square(self) -> Size:
+        """Working size of a large square photo."""
+        ...
+
+    @property
+    def most_pictures(self) -> int | None:
+        """That the pipeline takes at once; None: as many as one likes."""
+        ...
 
     def wire(self, vae: Any) -> Wiring: ...
 
@@ -123,12 +132,18 @@ class JointEditor:
         the photo alone.
 
         Raises:
-            InputError: there are fewer pictures than that.
+            InputError: there are fewer pictures than that, or more than the editor takes.
         """
         if not 0 <= place <= len(others):
             raise InputError(
                 f"the photo's place is {place}; beside {len(others)} pictures it must be between 0 "
                 f"and {len(others)}"
+            )
+        most = self._kind.most_pictures
+        if most is not None and len(others) >= most:
+            raise InputError(
+                f"{self.info.name} is given {len(others) + 1} pictures; it takes {most} at most",
+                "leave out the other pictures, or name an editor that takes several",
             )
         editor = copy(self)
         editor._others, editor._place = tuple(others), place
@@ -219,6 +234,29 @@ class JointEditor:
             context, noise, lambda: self._text_of(prompt), sigma, blocks, self._company()
         )
 
+    def share_photo(
+        self, context: Tensor, prompt: Prompt, noise: Tensor, blocks: Sequence[int]
+    ) -> Tensor | None:
+        """See `SharesPhoto`."""
+        return self._engine.share(
+            context, noise, lambda: self._text_of(prompt), blocks, self._company()
+        )
+
+    def attend_shared(
+        self,
+        shared: Tensor,
+        context: Tensor,
+        prompt: Prompt,
+        sigma: float,
+        noise: Tensor,
+        blocks: Sequence[int],
+    ) -> Tensor:
+        """See `SharesPhoto`."""
+        text = partial(self._text_of, prompt)
+        return self._engine.attend_shared(
+            shared, context, noise, text, sigma, blocks, self._company()
+        )
+
     def predict(self, image: Tensor, prompt: Prompt, sigma: float, noisy: Tensor) -> Tensor:
         """See `Editor.predict`; with the instruction, as in training."""
         context = self.encode_image(image)
@@ -244,13 +282,13 @@ class JointEditor:
         Raises:
             InputError: the instruction is empty.
         """
-        text = family.checked_prompt(prompt)
+        words = self._words(prompt)
         total = steps or self._kind.steps
         self._engine.settle()
         pictures = self._pictures(image)
-        encoded, away = (
-            {} if words is None else self._on_device(self._text.read(words, pictures, self._place))
-            for words in (text, self._kind.negative)
+        self._text.prepare(words, pictures, self._place)
+        encoded, *rest = (
+            self._on_device(self._text.read(one, pictures, self._place)) for one in words
         )
         self._transformer.load_everything()
 
@@ -270,7 +308,24 @@ class JointEditor:
         # The pipeline and its scheduler keep where they are in themselves: each edit has its own.
         pipeline = copy(self._pipeline)
         pipeline.scheduler = deepcopy(self._pipeline.scheduler)
-        return self._kind.run(pipeline, edit, encoded, away).float().cpu()
+        return self._kind.run(pipeline, edit, encoded, rest[0] if rest else {}).float().cpu()
+
+    @torch.no_grad()
+    def edit_layouts(self, image: Tensor, instruction: str) -> Sequence[SequenceLayout]:
+        """See `LaysOut`."""
+        pictures, context = self._pictures(image), self.encode_image(image)
+        noise = self.draw_noise(self._engine.wiring.size_of(context), torch.Generator())
+        prompts = (self._text.read(one, pictures, self._place) for one in self._words(instruction))
+        return [
+            self._engine.prepare_pass(context, noise, self._text_of(one), 1.0, self._company())[1]
+            for one in prompts
+        ]
+
+    def _words(self, instruction: str) -> list[str]:
+        """What the passes of an edit read: the instruction, and what it is guided away from."""
+        negative = self._kind.negative
+        text = family.checked_prompt(instruction)
+        return [text] if negative is None else [text, negative]
 
     def _pictures(self, image: Tensor | None) -> tuple[Tensor, ...]:
         photo = () if image is None else (image,)

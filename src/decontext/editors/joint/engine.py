@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from decontext.editors._base import Cost
 from decontext.editors.flux import family
 from decontext.editors.weights.plan import Demand, number_bytes, pass_flop, step_flop
 from decontext.editors.weights.transformer import DTYPES, LoadedTransformer, Transformer
+from decontext.errors import EditorError
 from decontext.machine import stands_apart
 
 Size = tuple[int, int]
@@ -30,12 +31,14 @@ class Text:
     """The text of a pass: tokens `(1, positions, width)`, where the transformer computes.
 
     `guidance` is for transformers that take it as an input; `photo` are positions that stand for
-    the photo and are to count as context.
+    the photo and are to count as context; `places`, `(1, positions)`, says where pictures take the
+    place of text.
     """
 
     tokens: Tensor
     guidance: float | None = None
     photo: range = range(0)
+    places: Tensor | None = None
 
 
 class Wiring(Protocol):
@@ -69,6 +72,12 @@ class Wiring(Protocol):
         """The inverse of `pack`, for latents of the form of others."""
         ...
 
+    def lay_out(
+        self, text: Text, target: int, pictures: Sequence[int], place: int
+    ) -> SequenceLayout:
+        """Where the tokens lie: of text, target and pictures, among which the photo has a place."""
+        ...
+
     def call(
         self, model: Any, target: Tensor, pictures: Sequence[Tensor], text: Text, sigma: float
     ) -> Tensor:
@@ -77,6 +86,54 @@ class Wiring(Protocol):
         Latents and text are where and what it computes with.
         """
         ...
+
+
+@runtime_checkable
+class Shares(Wiring, Protocol):
+    """A wiring in which what the pictures are depends on nothing that comes after them."""
+
+    def share(
+        self,
+        model: Any,
+        target: Tensor,
+        pictures: Sequence[Tensor],
+        text: Text,
+        blocks: int,
+        *,
+        again: bool,
+    ) -> Tensor:
+        """What passes of any noise, level and instruction have in common, differentiable."""
+        ...
+
+    def after(
+        self,
+        model: Any,
+        shared: Tensor,
+        target: Tensor,
+        pictures: Sequence[Tensor],
+        text: Text,
+        sigma: float,
+    ) -> None:
+        """The rest of a pass: of the pictures only the shapes are looked at."""
+        ...
+
+    def lay_out_after(
+        self, text: Text, target: Tensor, pictures: Sequence[Tensor], place: int
+    ) -> SequenceLayout:
+        """Where the tokens of the rest lie; its keys are those of a whole pass."""
+        ...
+
+
+def text_first(text: Text, target: int, pictures: Sequence[int], place: int) -> SequenceLayout:
+    """The layout of most: text, target, pictures."""
+    return SequenceLayout(
+        text.tokens.shape[1],
+        target,
+        pictures[place],
+        photo_text=text.photo,
+        before=sum(pictures[:place]),
+        after=sum(pictures[place + 1 :]),
+    )
 
 
 @dataclass(frozen=True)
@@ -188,6 +245,49 @@ class JointEngine:
         run, layout = self.prepare_pass(photo, noise, text(), sigma, company)
         return measure(run, layout, blocks)
 
+    def share(
+        self,
+        photo: Tensor,
+        noise: Tensor,
+        text: Callable[[], Text],
+        blocks: Sequence[int],
+        company: Company,
+    ) -> Tensor | None:
+        """What passes over these pictures have in common, see `SharesPhoto`."""
+        wiring = self.wiring
+        if not isinstance(wiring, Shares):
+            return None
+        self.settle(blocks, [wiring.size_of(noise)])
+        count = max(blocks, default=-1) + 1
+        self.transformer.load_blocks(count)
+        target, *pictures = self._bring(noise, *company.around(photo))
+        again = self.transformer.checkpointing
+        return wiring.share(self.transformer.model, target, pictures, text(), count, again=again)
+
+    def attend_shared(
+        self,
+        shared: Tensor,
+        photo: Tensor,
+        noise: Tensor,
+        text: Callable[[], Text],
+        sigma: float,
+        blocks: Sequence[int],
+        company: Company,
+    ) -> Tensor:
+        """As `attend`, from what `share` returned; of the photo only its size counts."""
+        wiring, words = self.wiring, text()
+        if not isinstance(wiring, Shares):
+            raise EditorError("this editor's passes share nothing")
+        target, *pictures = self._bring(noise, *company.around(photo.detach()))
+        model, place = self.transformer.model, len(company.before)
+        layout = wiring.lay_out_after(words, target, pictures, place)
+        return measure(
+            lambda: wiring.after(model, shared, target, pictures, words, sigma), layout, blocks
+        )
+
+    def _bring(self, *latents: Tensor) -> list[Tensor]:
+        return [one.to(self.device, self.dtype) for one in latents]
+
     def predict(
         self,
         photo: Tensor,
@@ -208,19 +308,9 @@ class JointEngine:
     ) -> tuple[Callable[[], Tensor], SequenceLayout]:
         """One call of the transformer, ready to run, and where its tokens lie."""
         wiring, model = self.wiring, self.transformer.model
-        target, *pictures = (
-            latents.to(self.device, self.dtype) for latents in (target, *company.around(photo))
-        )
+        target, *pictures = self._bring(target, *company.around(photo))
         counts = [wiring.pack(latents).shape[1] for latents in pictures]
-        place = len(company.before)
-        layout = SequenceLayout(
-            text.tokens.shape[1],
-            wiring.pack(target).shape[1],
-            counts[place],
-            photo_text=text.photo,
-            before=sum(counts[:place]),
-            after=sum(counts[place + 1 :]),
-        )
+        layout = wiring.lay_out(text, wiring.pack(target).shape[1], counts, len(company.before))
         return lambda: wiring.call(model, target, pictures, text, sigma), layout
 
     def _demand(self, blocks: Sequence[int], sizes: Sequence[Size]) -> Demand:

@@ -14,11 +14,13 @@ from typing import Any
 
 import torch
 
+from decontext.editors.language import processor
 from decontext.editors.weights.configuration import read_config
 from decontext.editors.weights.loading import choose_device, choose_precision, load_part
 from decontext.editors.weights.shards import open_part
 from decontext.editors.weights.sources import INDEX, Source, open_source
 from decontext.editors.weights.transformer import LoadedTransformer, build_transformer
+from decontext.errors import EditorError
 
 Load = Callable[[str, torch.dtype], Any]
 """Loads a part by its name, models in a precision."""
@@ -30,15 +32,20 @@ class Recipe:
 
     Attributes:
         pipeline: diffusers' class.
-        classes: of every part: library and class.
+        classes: of every part: library and class; "decontext" has a `Processor`.
         text: those parts that encode instructions.
         settings: entries of `model_index.json` that the pipeline is given.
+        small: parts, of those that encode instructions, that the pipeline is made with.
+        empty: builds the transformer without memory from its configuration; by default as its
+            class does it.
     """
 
     pipeline: str
     classes: Mapping[str, tuple[str, str]]
     text: tuple[str, ...]
     settings: tuple[str, ...] = ()
+    small: tuple[str, ...] = ()
+    empty: Callable[[Mapping[str, Any]], Any] | None = None
 
     def build(self, parts: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> Any:
         """The pipeline with these parts; others are left out."""
@@ -86,20 +93,33 @@ def open_pipeline(
         device=place,
         precision=precision,
         stream=stream_weights,
-        build=partial(build_transformer, kind),
+        build=recipe.empty or partial(build_transformer, kind),
     )
     open_part("vae", found.folder, found.require).require_all()
     load = partial(_load, editor, found, recipe)
     index = read_config(editor, found.folder, "", INDEX)
+    _require_kind(editor, found, recipe, index)
     pipeline = recipe.build(
         {
             "scheduler": load("scheduler", torch.float32),
             "vae": load("vae", torch.float32).to(place),
             "transformer": transformer.model,
+            **{part: load(part, torch.float32) for part in recipe.small},
         },
         {name: index[name] for name in recipe.settings if name in index},
     )
     return Opened(pipeline, transformer, found, load, place)
+
+
+def _require_kind(editor: str, source: Source, recipe: Recipe, index: Mapping[str, Any]) -> None:
+    """Raises: EditorError, these weights are those of another pipeline."""
+    named = index.get("_class_name", recipe.pipeline)
+    if named != recipe.pipeline:
+        raise EditorError(
+            f"{editor}: {source.folder} holds a {str(named)[:60]}; it must hold a "
+            f"{recipe.pipeline}",
+            "name the editor that these weights belong to; 'decontext editors' lists them",
+        )
 
 
 def _load(editor: str, source: Source, recipe: Recipe, part: str, dtype: torch.dtype) -> Any:
@@ -108,5 +128,6 @@ def _load(editor: str, source: Source, recipe: Recipe, part: str, dtype: torch.d
     import transformers
 
     library, name = recipe.classes[part]
-    kind: Any = getattr({"diffusers": diffusers, "transformers": transformers}[library], name)
+    libraries = {"diffusers": diffusers, "transformers": transformers, "decontext": processor}
+    kind: Any = getattr(libraries[library], name)
     return load_part(editor, source.folder, part, kind, dtype=dtype)

@@ -16,8 +16,9 @@ from torch import Tensor
 from decontext.editors._base import Prompt
 from decontext.editors.flux import family
 from decontext.editors.flux.engine import FluxEngine
+from decontext.editors.language.patches import digest
 from decontext.editors.step1x.connector import Connector
-from decontext.editors.step1x.pixels import digest, to_patches
+from decontext.editors.step1x.pixels import to_patches
 from decontext.editors.step1x.text import Reading, TextSide
 from decontext.errors import EditorError
 

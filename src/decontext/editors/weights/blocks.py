@@ -52,6 +52,14 @@ class StreamedBlock(nn.Module):
         self._device, self._dtype = device, dtype
         self._lock = threading.Lock()
 
+    def __getattr__(self, name: str) -> Any:
+        """What else a model asks of its block, such as how it attends, the block knows."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            (block,) = self.__dict__["_hidden"]
+            return getattr(block, name)
+
     def forward(self, *arguments: Any, **options: Any) -> Any:
         (block,) = self._hidden
         with self._lock:
@@ -215,8 +223,9 @@ def count_dimensions(transformer: Any) -> Dimensions:
         getattr(transformer, kind)[0] for kind in BLOCKS if len(getattr(transformer, kind, ()))
     ]
     of_kinds = [count_parameters(block) for block in kinds]
-    # A double block has one matrix for text tokens and one for the others.
+    # A double block of two streams has one matrix for text tokens and one for the others.
     matrices = _token_matrices(kinds[0])
+    streams = 2 if any(n.endswith("add_q_proj") for n, _ in kinds[0].named_modules()) else 1
     entries = [sum(_token_matrices(block, before_attention=True)) for block in kinds]
     return Dimensions(
         double=double,
@@ -228,8 +237,8 @@ def count_dimensions(transformer: Any) -> Dimensions:
             count_parameters(transformer.get_submodule(n)) for n in find_embedders(transformer)
         ),
         head_parameters=sum(count_parameters(transformer.get_submodule(n)) for n in HEAD),
-        token_products=sum(matrices) // (2 if double else 1),
-        double_entry=entries[0] // 2 if double else 0,
+        token_products=sum(matrices) // streams,
+        double_entry=entries[0] // streams if double else 0,
         single_entry=entries[-1] if single else 0,
         largest_matrix=max(w.numel() for block in kinds for w in block.parameters()),
         gated=any("swiglu" in type(m).__name__.lower() for m in kinds[0].modules()),
@@ -281,8 +290,11 @@ def _set(module: nn.Module, name: str, tensor: Tensor) -> None:
 
 
 def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """What a module has from files; other buffers it computes itself."""
     yield from module.named_parameters()
-    yield from module.named_buffers()
+    if buffers := list(module.named_buffers()):
+        stored = module.state_dict()
+        yield from (one for one in buffers if one[0] in stored)
 
 
 def _is_ordinary(tensor: Tensor) -> bool:

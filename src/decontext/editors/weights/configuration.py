@@ -18,6 +18,9 @@ from decontext.errors import EditorError
 LARGEST = 10_000_000
 """Of any whole number: above the largest vocabulary."""
 
+LARGEST_PICTURE = 1_000_000_000
+"""Pixels, of those to which a processor limits a picture."""
+
 MOST_LAYERS = 1_000
 
 LIBRARY_ERRORS = (
@@ -77,6 +80,7 @@ def _find_absurd(content: dict[str, Any]) -> str:
         else:
             numbers = value if isinstance(value, list) else [value]
             limit = MOST_LAYERS if "layers" in name else LARGEST
+            limit = LARGEST_PICTURE if name in _PIXELS else limit
         for number in numbers:
             if isinstance(number, dict):
                 absurd = _find_absurd(number)
@@ -89,6 +93,7 @@ def _find_absurd(content: dict[str, Any]) -> str:
     return ""
 
 
+_PIXELS = ("min_pixels", "max_pixels", "shortest_edge", "longest_edge")
 _NUMBERS = ("scaling_factor", "shift_factor", "sample_size", "model_max_length")
 
 

@@ -31,6 +31,9 @@ RESIDENT_BELOW = 1024**3
 LONGEST = 512
 """Text tokens of an ordinary edit."""
 
+TOGETHER_SHARE = 0.7
+"""Of the free memory, which a language model may take beside the transformer."""
+
 SAMPLES, SAMPLE_BYTES = 16, 65_536
 logger = logging.getLogger("decontext")
 
@@ -52,6 +55,61 @@ class TextParts:
     tensors: frozenset[str]
 
 
+class TextModels:
+    """Parts that encode instructions: kept in memory while they are small, else loaded for a use.
+
+    `load(part, dtype)` loads one of `names`, `build` makes of them the ordinary pipeline, which has
+    no others. Large ones run in bfloat16, as in anyone's edit, small ones in float32.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[str, torch.dtype], Any],
+        source: Source,
+        *,
+        device: torch.device,
+        names: tuple[str, ...],
+        build: Callable[[dict[str, Any]], Any],
+    ) -> None:
+        self._load, self._source, self._device = load, source, device
+        self._names, self._build = names, build
+        self.is_small = total_bytes(source, names) < RESIDENT_BELOW
+        self.dtype = torch.float32 if self.is_small else torch.bfloat16
+        self.pipeline: Any = self._load_pipeline() if self.is_small else None
+
+    def use(self, work: Callable[[Any], None]) -> None:
+        """Do something with the pipeline; large ones are then forgotten. Raises: EditorError."""
+        kept = self.pipeline is not None
+        try:
+            work(self.keep())
+        finally:
+            if not kept:
+                self.pipeline = None
+                gc.collect()  # modules and their parents refer to each other
+
+    def keep(self) -> Any:
+        """The pipeline, in memory from now on. Raises: EditorError."""
+        self.pipeline = self.pipeline or self._load_pipeline()
+        return self.pipeline
+
+    def fits(self) -> bool:
+        """Whether there is room for it beside what is in memory already."""
+        if self.pipeline is not None:
+            return True
+        return total_bytes(self._source, self._names) < TOGETHER_SHARE * free_memory(self._device)
+
+    def _load_pipeline(self) -> Any:
+        """The ordinary pipeline with its text encoders only, where there is room for them."""
+        self._source.require(_files(self._source, self._names, (".safetensors",)))
+        parts = {part: self._load(part, self.dtype) for part in self._names}
+        pipeline = self._build(parts)
+        models = [part for part in parts.values() if isinstance(part, torch.nn.Module)]
+        size = sum(w.nbytes for model in models for w in model.parameters())
+        for model in models:
+            model.requires_grad_(False).eval()
+        return pipeline.to(self._device if size < 0.9 * free_memory(self._device) else "cpu")
+
+
 class TextEncoder:
     """Instructions to embeddings, padded to `length` tokens.
 
@@ -70,13 +128,14 @@ class TextEncoder:
         cache: EmbeddingCache | None,
         parts: TextParts | None = None,
     ) -> None:
-        self._load, self._source, self._parts = load, source, parts or FLUX
+        self._source, self._parts = source, parts or FLUX
         self.length = length
-        self._device, self._cache = device, cache
-        self._is_small = total_bytes(source, self._parts.names) < RESIDENT_BELOW
-        self._dtype = torch.float32 if self._is_small else torch.bfloat16
+        self._cache = cache
+        self.models = TextModels(
+            load, source, device=device, names=self._parts.names, build=self._parts.build
+        )
+        self._dtype = self.models.dtype
         self._known: dict[str, dict[str, Tensor]] = {}
-        self._pipeline: Any = self._load_pipeline() if self._is_small else None
         self._fingerprint = ""
         self._lock = threading.RLock()
 
@@ -95,15 +154,14 @@ class TextEncoder:
         if not absent:
             return
         logger.info("encoding %d instructions", len(absent))
-        pipeline = self._pipeline or self._load_pipeline()
-        for text in absent:
-            self._known[text] = _encode(self._parts, pipeline, text, self.length, self._dtype)
-            if self._cache is not None:
-                self._cache.write(self._key(text), self._known[text])
-        self._pipeline = pipeline if self._is_small else None
-        if self._pipeline is None:
-            del pipeline
-            gc.collect()  # modules and their parents refer to each other
+
+        def encode(pipeline: Any) -> None:
+            for text in absent:
+                self._known[text] = _encode(self._parts, pipeline, text, self.length, self._dtype)
+                if self._cache is not None:
+                    self._cache.write(self._key(text), self._known[text])
+
+        self.models.use(encode)
 
     def is_known(self, texts: Iterable[str]) -> bool:
         """Whether no text encoder is needed for these."""
@@ -122,18 +180,6 @@ class TextEncoder:
             self._fingerprint = fingerprint(self._source, self._parts.names)
         dtype = str(self._dtype).removeprefix("torch.")
         return Key(self._fingerprint, dtype, self.length, text)
-
-    def _load_pipeline(self) -> Any:
-        """The ordinary pipeline with its text encoders only, where there is room for them."""
-        names = self._parts.names
-        self._source.require(_files(self._source, names, (".safetensors",)))
-        parts = {part: self._load(part, self._dtype) for part in names}
-        pipeline = self._parts.build(parts)
-        models = [part for part in parts.values() if isinstance(part, torch.nn.Module)]
-        size = sum(w.nbytes for model in models for w in model.parameters())
-        for model in models:
-            model.requires_grad_(False).eval()
-        return pipeline.to(self._device if size < 0.9 * free_memory(self._device) else "cpu")
 
 
 class ResidentText:
@@ -209,7 +255,7 @@ def _files(source: Source, parts: Iterable[str], endings: tuple[str, ...]) -> li
         for index in folder.glob("model.safetensors.index.json"):
             if ".safetensors" in endings:
                 found |= set(_read_json(index).get("weight_map", {}).values())
-        if part.startswith("text") and not found and ".safetensors" in endings:
+        if part.startswith("text_encoder") and not found and ".safetensors" in endings:
             found = {"model.safetensors"}
         names |= {f"{part}/{name}" for name in found}
     return sorted(names)

@@ -233,13 +233,17 @@ def _refuse_offloading(model: Any) -> None:
 def build_flux(config: Mapping[str, Any]) -> Any:
     """FLUX.1's transformer for a configuration, without memory. Raises: EditorError."""
     model = build_transformer("FluxTransformer2DModel", config)
+    require_axes(model)
+    return model
+
+
+def require_axes(model: Any) -> None:
+    """Raises: EditorError, widths of the position axes, which only a pass looks at, are wrong."""
     axes, head = model.config.axes_dims_rope, model.config.attention_head_dim
-    # Only a pass looks at these.
     if not isinstance(axes, list | tuple) or not all(isinstance(axis, int) for axis in axes):
         raise _unusable(f"axes_dims_rope is {axes!r}; it must be whole numbers")
     if sum(axes) != head or any(axis < 2 or axis % 2 for axis in axes):
         raise _unusable(f"axes_dims_rope is {axes!r}; it must be even numbers of sum {head}")
-    return model
 
 
 def build_transformer(name: str, config: Mapping[str, Any]) -> Any:
@@ -254,7 +258,7 @@ def build_transformer(name: str, config: Mapping[str, Any]) -> Any:
         with quiet(local=True):
             return build_empty(lambda: kind.from_config(config))
     except LIBRARY_ERRORS as error:
-        raise _unusable(error) from error
+        raise _unusable(str(error) or repr(error)) from error
 
 
 def _unusable(reason: object) -> EditorError:

@@ -1,0 +1,1 @@
+"""Language models that see the photo with the instruction, and what editors share of it."""
