@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import torch
+from small_sides import shrink_editor, shrink_pipelines
 from tiny_flux2 import save_tiny_flux2
+from tiny_longcat import save_tiny_longcat
 from tiny_models import save_tiny_pipeline
+from tiny_qwen import save_tiny_causal, save_tiny_qwen
 from tiny_step1x import save_tiny_step1x
 from torch import Tensor
 
@@ -27,24 +31,31 @@ from decontext.settings import CONTROLS, ObjectiveName, ProtectSettings
 OPTIMISED = [name for name in get_args(ObjectiveName) if name not in CONTROLS]
 
 
-SAVE = {
+SAVE: dict[str, Callable[[Path], Path]] = {
     "flux-kontext": save_tiny_pipeline,
     "flux2-dev": partial(save_tiny_flux2, variant="dev"),
     "flux2-klein": save_tiny_flux2,
+    "longcat-image-edit": save_tiny_longcat,
+    "qwen-image-2.1": save_tiny_causal,
+    "qwen-image-edit": partial(save_tiny_qwen, several=False),
+    "qwen-image-edit-2509": save_tiny_qwen,
     "step1x-edit": save_tiny_step1x,
 }
 """Writes a small model in the published layout into a folder."""
 
-SMALL = {"step1x-edit": {"_side": 96}}
-"""What makes an editor's ordinary size one that takes no time."""
+SIDE = 96
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink_pipelines(monkeypatch, SIDE)
 
 
 @pytest.fixture(scope="module", params=SAVE)
 def editor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp(request.param)
     loaded: Any = load_editor(request.param, source=SAVE[request.param](folder), device="cpu")
-    vars(loaded).update(SMALL.get(request.param, {}))
-    return loaded
+    return shrink_editor(loaded, SIDE)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +68,7 @@ def photo() -> Tensor:
 def test_every_objective_has_a_gradient_at_every_level_of_robustness(
     editor: Editor, photo: Tensor, objective: ObjectiveName
 ) -> None:
-    settings = ProtectSettings(objective=objective, blocks="double:0,single:1")
+    settings = ProtectSettings(objective=objective, blocks="double:0-1")
     function = build_objective(editor, photo, settings)
     image = (photo * 0.9 + 0.05).requires_grad_()
     value = function(image, torch.Generator().manual_seed(0))
