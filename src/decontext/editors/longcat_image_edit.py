@@ -14,9 +14,12 @@ from pathlib import Path
 import torch
 
 from decontext.editors._base import EditorInfo, Outlook
+from decontext.editors.flux.weightless import AUTOENCODER
 from decontext.editors.joint.editor import JointEditor
 from decontext.editors.language.loading import diagnose_seeing, load_seeing
+from decontext.editors.language.weightless import weightless_seeing
 from decontext.editors.longcat.kind import PUBLISHED, RECIPE, TRANSFORMER, LongCatKind
+from decontext.editors.weights.weightless import NARROW, Held
 
 INFO = EditorInfo(
     name="longcat-image-edit",
@@ -61,6 +64,12 @@ def load(
 def diagnose() -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
     return diagnose_seeing(INFO, kind(), TRANSFORMER, PUBLISHED)
+
+
+def weightless(held: Held) -> JointEditor:
+    """The published editor without its weights, see `Held`; nothing reads instructions."""
+    vae = AUTOENCODER | ({"block_out_channels": NARROW} if held.small else {})
+    return weightless_seeing(INFO, RECIPE, kind(), PUBLISHED, held, vae)
 
 
 def kind() -> LongCatKind:

@@ -16,7 +16,9 @@ import torch
 from decontext.editors._base import EditorInfo, Outlook
 from decontext.editors.joint.editor import JointEditor
 from decontext.editors.language.loading import diagnose_seeing, load_seeing
-from decontext.editors.qwen.kind import EDIT, PUBLISHED, TRANSFORMER, QwenKind
+from decontext.editors.language.weightless import weightless_seeing
+from decontext.editors.qwen.kind import EDIT, PUBLISHED, SMALL_VAE, TRANSFORMER, QwenKind
+from decontext.editors.weights.weightless import Held
 
 INFO = EditorInfo(
     name="qwen-image-edit",
@@ -62,6 +64,12 @@ def load(
 def diagnose() -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
     return diagnose_seeing(INFO, kind(), TRANSFORMER, PUBLISHED)
+
+
+def weightless(held: Held) -> JointEditor:
+    """The published editor without its weights, see `Held`; nothing reads instructions."""
+    vae = SMALL_VAE if held.small else {}
+    return weightless_seeing(INFO, EDIT, kind(), PUBLISHED, held, vae)
 
 
 def kind() -> QwenKind:

@@ -15,7 +15,9 @@ from decontext.editors import qwen_image_edit
 from decontext.editors._base import EditorInfo, Outlook
 from decontext.editors.joint.editor import JointEditor
 from decontext.editors.language.loading import diagnose_seeing, load_seeing
-from decontext.editors.qwen.kind import PLUS, PUBLISHED, TRANSFORMER, QwenKind
+from decontext.editors.language.weightless import weightless_seeing
+from decontext.editors.qwen.kind import PLUS, PUBLISHED, SMALL_VAE, TRANSFORMER, QwenKind
+from decontext.editors.weights.weightless import Held
 
 INFO = replace(
     qwen_image_edit.INFO,
@@ -49,6 +51,12 @@ def load(
 def diagnose(info: EditorInfo = INFO) -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
     return diagnose_seeing(info, kind(), TRANSFORMER, PUBLISHED)
+
+
+def weightless(held: Held, info: EditorInfo = INFO) -> JointEditor:
+    """The published editor without its weights, see `Held`; nothing reads instructions."""
+    vae = SMALL_VAE if held.small else {}
+    return weightless_seeing(info, PLUS, kind(), PUBLISHED, held, vae)
 
 
 def load_version(

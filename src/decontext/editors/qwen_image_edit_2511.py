@@ -14,6 +14,7 @@ import torch
 from decontext.editors import qwen_image_edit_2509
 from decontext.editors._base import Outlook
 from decontext.editors.joint.editor import JointEditor
+from decontext.editors.weights.weightless import Held
 
 INFO = replace(
     qwen_image_edit_2509.INFO,
@@ -45,3 +46,8 @@ def load(
 def diagnose() -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
     return qwen_image_edit_2509.diagnose(INFO)
+
+
+def weightless(held: Held) -> JointEditor:
+    """The published editor without its weights, see `Held`; nothing reads instructions."""
+    return qwen_image_edit_2509.weightless(held, INFO)

@@ -11,8 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from decontext.attention import resolve_blocks
 from decontext.editors.weights.plan import (
-    ENCODER_FLOP_PER_PIXEL,
-    ENCODER_KEPT_PER_PIXEL,
+    FLUX_ENCODER,
     PLAIN,
     WEIGHT_BYTES,
     Demand,
@@ -72,7 +71,7 @@ def test_autoencoder_is_counted() -> None:
     pixels = torch.empty(1, 3, 512, 512, **options, requires_grad=True)
     with FlopCounterMode(display=False) as counter:
         encoder(pixels)
-    assert counter.get_total_flops() / 512**2 == pytest.approx(ENCODER_FLOP_PER_PIXEL, rel=0.1)
+    assert counter.get_total_flops() / 512**2 == pytest.approx(FLUX_ENCODER.flop, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +99,7 @@ def test_what_the_autoencoder_keeps_is_there_beside_what_the_blocks_keep() -> No
             double = min(wanted.blocks, FLUX.double)
             numbers = PLAIN.double * double + PLAIN.single * (wanted.blocks - double)
             tokens = 2 * numbers * FLUX.width * wanted.tokens()
-            assert kept == tokens + ENCODER_KEPT_PER_PIXEL[2] * side**2
+            assert kept == tokens + 2 * FLUX_ENCODER.kept * side**2
 
 
 def test_gated_blocks_keep_more() -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from decontext.editors.flux import family
 from decontext.editors.joint.engine import Size, Text, text_first
+from decontext.editors.weights.plan import FLUX_ENCODER
 from decontext.photo.resampling import resize
 
 PICTURE_STEP = 10
@@ -30,6 +31,7 @@ LARGEST_AREA = 1024 * 1024
 class Flux2Wiring:
     """See `joint.engine.Wiring`."""
 
+    encoder = FLUX_ENCODER
     lay_out = staticmethod(text_first)
 
     def __init__(self, vae: Any) -> None:

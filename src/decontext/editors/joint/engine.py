@@ -17,7 +17,7 @@ from torch import Tensor
 from decontext.attention import SequenceLayout, measure
 from decontext.editors._base import Cost
 from decontext.editors.flux import family
-from decontext.editors.weights.plan import Demand, number_bytes, pass_flop, step_flop
+from decontext.editors.weights.plan import Demand, Encoder, number_bytes, pass_flop, step_flop
 from decontext.editors.weights.transformer import DTYPES, LoadedTransformer, Transformer
 from decontext.errors import EditorError
 from decontext.machine import stands_apart
@@ -47,6 +47,11 @@ class Wiring(Protocol):
     vae: Any
     multiple: int
     """Pixels a side of a token."""
+
+    @property
+    def encoder(self) -> Encoder:
+        """What the autoencoder takes in its published size."""
+        ...
 
     def draw_noise(self, size: Size, generator: torch.Generator) -> Tensor:
         """Target latents of pure noise, float32, on the generator's device."""
@@ -322,5 +327,6 @@ class JointEngine:
             sizes=tuple(sizes) or (self._square,),
             gpu=stands_apart(self.device),
             text_tokens=self._text_tokens,
+            encoder=self.wiring.encoder,
             beside=self._beside,
         )

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from decontext.editors.flux import family
 from decontext.editors.joint.engine import Size, Text, text_first
+from decontext.editors.weights.plan import FLUX_ENCODER
 from decontext.photo.resampling import resize
 
 TARGET, PHOTO = 1, 2
@@ -23,6 +24,7 @@ TARGET, PHOTO = 1, 2
 class LongCatWiring:
     """See `joint.engine.Wiring`."""
 
+    encoder = FLUX_ENCODER
     lay_out = staticmethod(text_first)
 
     def __init__(self, vae: Any) -> None:

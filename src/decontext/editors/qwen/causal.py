@@ -21,11 +21,14 @@ from decontext.editors.joint.engine import Size, Text
 from decontext.editors.qwen.places import TOKENS_PER_PLACE, places_of, token_counts
 from decontext.editors.qwen.sharing import Order, run_after, share_pictures
 from decontext.editors.qwen.wiring import encode_frame
+from decontext.editors.weights.plan import Encoder
 from decontext.editors.weights.transformer import build_transformer, require_axes
 from decontext.photo.resampling import resize
 
 TRANSFORMER = "QwenImage21Transformer2DModel"
 MULTIPLE = 16
+ENCODER = Encoder(again=2_530, kept=3_370, flop=3.0e6)
+"""Counted on torch's meta device, as FLUX's."""
 
 
 def build_causal(config: Mapping[str, Any]) -> Any:
@@ -44,6 +47,7 @@ def build_causal(config: Mapping[str, Any]) -> Any:
 class CausalWiring:
     """See `joint.engine.Wiring`."""
 
+    encoder = ENCODER
     multiple = MULTIPLE
 
     def __init__(self, vae: Any) -> None:

@@ -22,6 +22,9 @@ TRANSFORMER = "QwenImageTransformer2DModel"
 PUBLISHED: dict[str, Any] = {"num_layers": 60}
 """The transformer's configuration; it is diffusers' default."""
 
+SMALL_VAE = {"base_dim": 8}
+"""Of the autoencoder, to try things with."""
+
 GUIDANCE = 4.0
 NEGATIVE = " "
 """The instruction that an edit is guided away from, as the makers' own examples have it."""

@@ -41,16 +41,28 @@ PLAIN = Kept(14.5, 13.5, 25, 26)
 GATED = Kept(19.5, 20.5, 27, 39)
 """Of blocks with a gated feed-forward, as FLUX.2's are: three numbers for its two."""
 
-ENCODER_BYTES_PER_PIXEL = {2: 3_930, 4: 7_860}
-"""What the autoencoder keeps while the gradient passes, by bytes a number, block by block."""
 
-ENCODER_KEPT_PER_PIXEL = {2: 6_600, 4: 13_200}
-"""The same where nothing is computed twice; it stays while the transformer keeps its own."""
+@dataclass(frozen=True)
+class Encoder:
+    """What an autoencoder takes for a pixel; bytes are those of numbers of one byte.
 
-ENCODER_FLOP_PER_PIXEL = 4.25e6
+    Attributes:
+        again: bytes while the gradient passes, block by block.
+        kept: bytes where nothing is computed twice; it stays while the transformer keeps its own.
+        flop: floating-point operations on the way there.
+        runs: how often as many, on both ways, where activations are computed twice.
+    """
+
+    again: float
+    kept: float
+    flop: float
+    runs: float = 4.0
+
+
+FLUX_ENCODER = Encoder(again=1_965, kept=3_300, flop=4.25e6)
 ENCODER_PARAMETERS = 83_819_683
 ENCODER_WIDTH = 128
-"""Channels of FLUX's autoencoder at the size of the picture, for which these numbers hold."""
+"""Channels of FLUX's autoencoder at the size of the picture, for which its numbers hold."""
 
 RESERVE = 700 * 1024**2
 """Left free for kernels, fragmentation and the desktop."""
@@ -146,8 +158,9 @@ class Dimensions:
 class Demand:
     """What is asked for: blocks up to a number, how many of them are measured, at which sizes.
 
-    `encoder_width` is the autoencoder's number of channels at the size of the picture, `beside` the
-    number of parameters that lie on the device beside the transformer's: those of the autoencoder.
+    `encoder` is the autoencoder, `encoder_width` the number of channels that FLUX's has at the size
+    of the picture; `beside` is the number of parameters that lie on the device beside the
+    transformer's: those of the autoencoder.
     """
 
     blocks: int
@@ -155,6 +168,7 @@ class Demand:
     sizes: tuple[tuple[int, int], ...]
     gpu: bool
     text_tokens: int = TEXT_TOKENS
+    encoder: Encoder = FLUX_ENCODER
     encoder_width: int = ENCODER_WIDTH
     beside: int = ENCODER_PARAMETERS
 
@@ -262,12 +276,12 @@ def activation_bytes(
     double = min(demand.blocks, dimensions.double)
     single = demand.blocks - double
     if not checkpointing:
-        encoder = share * ENCODER_KEPT_PER_PIXEL[number] * demand.pixels
+        encoder = share * number * demand.encoder.kept * demand.pixels
         return round(tokens * (double * kept.double + single * kept.single) + encoder)
     each = WEIGHT_BYTES[precision] if streamed else 0.0
     largest = dimensions.largest_block
     absent = each * largest + _unpacked_bytes(dimensions, precision, number)
-    peaks = [share * ENCODER_BYTES_PER_PIXEL[number] * demand.pixels - absent]
+    peaks = [share * number * demand.encoder.again * demand.pixels - absent]
     # A block that is run again has those after it behind itself already.
     if single:
         again = tokens * (demand.blocks + kept.single_again)
@@ -345,7 +359,7 @@ def step_flop(dimensions: Dimensions, demand: Demand, *, checkpointing: bool) ->
     """
     passes = 3 if checkpointing else 2
     # Of the autoencoder the blocks are run again by themselves, within what is run again.
-    more = 1 if checkpointing else 0
+    more = demand.encoder.runs - passes if checkpointing else 0
     return sum(
         passes * pass_flop(dimensions, demand, width * height)
         + 1.5 * _attention_flop(dimensions, demand, width * height)
@@ -364,7 +378,7 @@ def pass_flop(dimensions: Dimensions, demand: Demand, pixels: int) -> float:
 
 
 def _encoder_flop(demand: Demand, pixels: int) -> float:
-    return (demand.encoder_width / ENCODER_WIDTH) ** 2 * ENCODER_FLOP_PER_PIXEL * pixels
+    return (demand.encoder_width / ENCODER_WIDTH) ** 2 * demand.encoder.flop * pixels
 
 
 def _attention_flop(dimensions: Dimensions, demand: Demand, pixels: int) -> float:
