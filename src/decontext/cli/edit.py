@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from decontext.cli.many import RecursiveOption, is_one_photo, read_inputs, refuse_recursive
 from decontext.cli.options import (
     BASICS,
     METHOD,
@@ -19,13 +22,23 @@ from decontext.cli.options import (
 )
 from decontext.cli.prepare import open_editor, require_editor
 from decontext.cli.terminal import Terminal
-from decontext.errors import InputError
+from decontext.errors import DecontextError, InputError
+
+if TYPE_CHECKING:
+    from decontext.folders.finding import Task
 
 
 def edit(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The photo.")],
+    photo: Annotated[
+        str,
+        typer.Argument(
+            metavar="PHOTO", help="The photo; or a folder, - for a list of photos on stdin."
+        ),
+    ],
     instruction: Annotated[str, typer.Argument(metavar="INSTRUCTION", help="What to edit.")],
-    output: Annotated[Path, output_option("The edited picture.", metavar="FILE")],
+    output: Annotated[
+        Path, output_option("The edited picture; a folder for several.", metavar="FILE")
+    ],
     model: EditorOptions,
     show: SaveOptions,
     steps: Annotated[int | None, edit_steps_option("--steps", panel=BASICS)] = None,
@@ -40,8 +53,13 @@ def edit(
             default="none",
         ),
     ] = None,
-) -> None:
-    """Edit a photo as anyone would, to see what an editor makes of it."""
+    recursive: RecursiveOption = False,
+) -> int:
+    """Edit a photo as anyone would, to see what an editor makes of it.
+
+    Of several photos the edits go into a folder, with their names and sub-folders; those that lie
+    there already are left as they are. Exit code 1 where one failed.
+    """
     terminal = Terminal(show)
     require_editor(model)
     if not instruction.strip():
@@ -50,17 +68,20 @@ def edit(
     from decontext.edit import edit as edit_photo
     from decontext.photo.images import load_photo
 
-    source = load_photo(photo)
-    check_edit_output(output, inputs=[photo], force=show.force)
+    options: dict[str, Any] = {"seed": seed or 0, "steps": steps, "cut_context": cut_context}
+    if not is_one_photo([photo]):
+        tasks = find_edits([photo], output, recursive=recursive)
+        return edit_many(terminal, tasks, output, instruction, model, show, options)
+    refuse_recursive(recursive)
+    source = load_photo(Path(photo))
+    check_edit_output(output, inputs=[Path(photo)], force=show.force)
     with terminal.progress("editing") as progress:
         chosen = open_editor(terminal, model, progress)
         edited = edit_photo(
             source,
             instruction,
             chosen,
-            seed=seed or 0,
-            steps=steps,
-            cut_context=cut_context,
+            **options,
             on_step=lambda done, total: progress.show(done, total, f"step {done} of {total}"),
         )
     edited.save(output, force=show.force)
@@ -76,3 +97,57 @@ def edit(
             "cut_context": cut_context,
         }
     )
+    return 0
+
+
+def find_edits(inputs: Sequence[str], output: Path, *, recursive: bool) -> tuple[Task, ...]:
+    """The photos to edit; a list is read from stdin in the place of `-`."""
+    from decontext.folders.finding import find_tasks
+
+    return find_tasks(read_inputs(inputs), output, recursive=recursive)
+
+
+def edit_many(
+    terminal: Terminal,
+    tasks: Sequence[Task],
+    output: Path,
+    instruction: str,
+    model: EditorOptions,
+    show: SaveOptions,
+    options: dict[str, Any],
+) -> int:
+    """Edit many photos into a folder; 1 where one of them failed."""
+    from decontext.folders.verbs import edit_tasks
+
+    with terminal.progress("editing") as progress:
+        chosen = open_editor(terminal, model, progress)
+
+        def tell(number: int, done: int, total: int) -> None:
+            progress.show(number + done / total, len(tasks), f"photo {number + 1} of {len(tasks)}")
+
+        edits = edit_tasks(
+            tasks, output, instruction, chosen, force=show.force, on_part=tell, **options
+        )
+        found = list(edits)
+    counts: Counter[str] = Counter()
+    values = []
+    for task, outcome in found:
+        failed = isinstance(outcome, DecontextError)
+        status = "failed" if failed else "left as it was" if outcome is None else "edited"
+        counts[status] += 1
+        said = str(outcome) if failed else ""
+        values.append({"name": task.name, "status": status, "message": said})
+        if status != "edited":
+            terminal.say(f"{task.name}: {status}{'; ' if said else ''}{said}")
+    said = ", ".join(f"{count} {status}" for status, count in counts.items())
+    terminal.say(f"{len(found)} photos: {said}, by {chosen.info.name} in {output}", style="bold")
+    terminal.show_json(
+        {
+            "output": str(output),
+            "instruction": instruction,
+            "editor": chosen.info.name,
+            "counts": dict(counts),
+            "photos": values,
+        }
+    )
+    return 1 if counts["failed"] else 0

@@ -130,6 +130,11 @@ def refuse_for_one(many: ManyOptions) -> None:
             )
 
 
+def refuse_recursive(recursive: bool) -> None:
+    """`--recursive` says nothing of a single photo. Raises: InputError."""
+    refuse_for_one(ManyOptions(recursive=recursive))
+
+
 def read_inputs(inputs: Sequence[str]) -> list[str]:
     """The paths that are named, those of the list on stdin in the place of `-`."""
     from decontext.folders.finding import split_list

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from decontext.cli.options import OUTPUT, flag
 from decontext.cli.terminal import Terminal
+from decontext.errors import DecontextError
 
 if TYPE_CHECKING:
+    from decontext.folders.verbs import Pair
     from decontext.preview import Preview
     from decontext.saving import Result
-    from decontext.verdict import Verification
+    from decontext.verdict import Level, Verification
 
 DetailsOption = Annotated[
     bool, flag("--details", "Also show what the verdict rests on.", panel=OUTPUT)
@@ -69,6 +72,46 @@ def show_verifications(
     if published:
         values["after"] = {found.transform: found.to_dict() for found in published}
     terminal.show_json(values)
+
+
+def show_many_verifications(
+    terminal: Terminal,
+    found: Sequence[tuple[Pair, tuple[Verification, ...] | DecontextError]],
+    needed: Level,
+    *,
+    details: bool,
+) -> int:
+    """A line for each photo, the worst first, and how many there are of each verdict; exit code."""
+    counts: Counter[str] = Counter()
+    lines: list[tuple[float, str, str]] = []
+    values: list[dict[str, Any]] = []
+    for pair, outcome in found:
+        if isinstance(outcome, DecontextError):
+            counts["failed"] += 1
+            lines.append((-2.0, "none", f"{pair.name}: failed; {outcome}"))
+            values.append({"name": pair.name, "error": outcome.message, "hint": outcome.hint})
+            continue
+        first, *others = outcome
+        counts[first.level] += 1
+        lines.append((first.drop, first.level, f"{pair.name}: {first.level}; {first.reason}"))
+        after = {one.transform: one.to_dict() for one in others}
+        values.append({"name": pair.name, **first.to_dict()} | ({"after": after} if after else {}))
+        for one in others:
+            said = f"{pair.name}, {one.transform}: {one.level}; {one.reason}"
+            lines.append((first.drop, one.level, said))
+    for _, level, line in sorted(lines, key=lambda line: line[0]):
+        terminal.say(line, style=STYLES[level])
+    if details:
+        for pair, outcome in found:
+            for one in () if isinstance(outcome, DecontextError) else outcome:
+                terminal.say(f"\n{pair.name}, {one.transform}")
+                _show_details(terminal, one)
+    order = ("failed", "none", "weak", "strong")
+    said = ", ".join(f"{counts[name]} {name}" for name in order if counts[name])
+    terminal.say(f"{len(found)} photos: {said}", style="bold")
+    terminal.show_json({"counts": dict(counts), "photos": values})
+    enough = ("strong", "weak") if needed == "weak" else ("strong",)
+    return 0 if set(counts) <= set(enough) else 1
 
 
 def _show_verdict(terminal: Terminal, verification: Verification) -> None:

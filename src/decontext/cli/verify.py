@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from decontext.cli.many import RecursiveOption, is_one_photo, read_inputs, refuse_recursive
 from decontext.cli.options import (
     BASICS,
     DEFAULTS,
@@ -18,15 +20,30 @@ from decontext.cli.options import (
 )
 from decontext.cli.prepare import open_editor, require_editor
 from decontext.cli.terminal import Terminal
-from decontext.cli.verdicts import DetailsOption, show_verifications
+from decontext.cli.verdicts import DetailsOption, show_many_verifications, show_verifications
 from decontext.errors import InputError
 from decontext.verdict import Level
 
+if TYPE_CHECKING:
+    from decontext.folders.verbs import Pair
+
 
 def verify(
-    protected: Annotated[Path, typer.Argument(metavar="PROTECTED", help="The protected photo.")],
+    protected: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PROTECTED..",
+            help="The protected photo; or a folder, several photos, - for a list on stdin.",
+        ),
+    ],
     original: Annotated[
-        Path, option("--original", "The photo before.", panel=BASICS, metavar="PHOTO")
+        Path,
+        option(
+            "--original",
+            "The photo before; of several their folder.",
+            panel=BASICS,
+            metavar="PHOTO",
+        ),
     ],
     model: EditorOptions,
     measured: MeasureOptions,
@@ -52,9 +69,12 @@ def verify(
             default="strong",
         ),
     ] = "strong",
+    recursive: RecursiveOption = False,
     details: DetailsOption = False,
 ) -> int:
     """Measure whether a photo is protected against an editor, and after what else.
+
+    Of several photos each is measured, with the original of the same name below --original.
 
     Exit code 0: the verdict is strong, as it lies there (or weak with --require weak). 1: it is
     not. 2: your input.
@@ -68,7 +88,11 @@ def verify(
     from decontext.verify import read_transforms, verify_after
 
     names = ("none", *read_transforms(transforms or ""))
-    after, before = load_photo(protected), load_photo(original)
+    if not is_one_photo(protected):
+        pairs = find_pairs_of(protected, original, recursive=recursive)
+        return verify_many(terminal, pairs, names, needed, model, measured, details=details)
+    refuse_recursive(recursive)
+    after, before = load_photo(Path(protected[0])), load_photo(original)
     with terminal.progress("measuring") as progress:
         chosen = open_editor(terminal, model, progress)
         as_it_is, *published = verify_after(
@@ -76,12 +100,50 @@ def verify(
             after,
             before,
             chosen,
-            blocks=measured.blocks or DEFAULTS.blocks,
-            seed=measured.seed or DEFAULTS.seed,
-            working_size=measured.working_size or DEFAULTS.working_size,
+            **_passes(measured),
             on_measure=lambda done, total: progress.show(
                 done, total, f"measurement {done} of {total}"
             ),
         )
     show_verifications(terminal, as_it_is, published, details=details)
     return 0 if as_it_is.reaches(needed) else 1
+
+
+def find_pairs_of(protected: Sequence[str], original: Path, *, recursive: bool) -> tuple[Pair, ...]:
+    """Protected photos and their originals; a list is read from stdin in the place of `-`."""
+    from decontext.folders.verbs import find_pairs
+
+    return find_pairs(read_inputs(protected), original, recursive=recursive)
+
+
+def verify_many(
+    terminal: Terminal,
+    pairs: Sequence[Pair],
+    names: Sequence[str],
+    needed: Level,
+    model: EditorOptions,
+    measured: MeasureOptions,
+    *,
+    details: bool,
+) -> int:
+    """Measure many photos; 1 where the verdict of one is less than what is needed."""
+    from decontext.folders.verbs import verify_pairs
+
+    with terminal.progress("measuring") as progress:
+        chosen = open_editor(terminal, model, progress)
+
+        def tell(number: int, done: int, total: int) -> None:
+            note = f"photo {number + 1} of {len(pairs)}"
+            progress.show(number + done / total, len(pairs), note)
+
+        found = list(verify_pairs(pairs, chosen, names, on_part=tell, **_passes(measured)))
+    return show_many_verifications(terminal, found, needed, details=details)
+
+
+def _passes(measured: MeasureOptions) -> dict[str, Any]:
+    """Which passes to measure by, as options of `verify`."""
+    return {
+        "blocks": measured.blocks or DEFAULTS.blocks,
+        "seed": measured.seed or DEFAULTS.seed,
+        "working_size": measured.working_size or DEFAULTS.working_size,
+    }
