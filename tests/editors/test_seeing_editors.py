@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers_oracle import Calls, Exact, explicit_proportion, finite_difference, same_inputs
+from safetensors.torch import load_file, save_file
 from small_sides import shrink_editor, shrink_pipelines
 from tiny_longcat import build_tiny_longcat, save_tiny_longcat
 from tiny_qwen import build_tiny_causal, build_tiny_qwen, save_tiny_causal, save_tiny_qwen
@@ -38,6 +39,7 @@ from decontext.editors.language.loading import from_pipeline
 from decontext.editors.longcat.kind import RECIPE as LONGCAT
 from decontext.editors.qwen.causal_kind import RECIPE as CAUSAL
 from decontext.editors.qwen.kind import EDIT, PLUS
+from decontext.editors.weights import text
 from decontext.errors import EditorError, InputError
 from decontext.objectives.context_proportion import _attend_all
 
@@ -228,14 +230,14 @@ def spans(case: Case, tensors: Any, target: int) -> tuple[slice, slice, int]:
 
     Another picture of 128 x 128 pixels comes after the photo, where there are several.
     """
-    text = tensors["embeddings"].shape[1]
+    count = tensors["embeddings"].shape[1]
     if case.target_last:
         places = tensors["places"][0]
         start = int(places.nonzero()[0])
-        length = text + 3 * int(places.sum()) + target
+        length = count + 3 * int(places.sum()) + target
         return slice(0, target), slice(start, start + target), length
-    length = text + 2 * target + (64 if case.several else 0)
-    return slice(text, text + target), slice(text + target, text + 2 * target), length
+    length = count + 2 * target + (64 if case.several else 0)
+    return slice(count, count + target), slice(count + target, count + 2 * target), length
 
 
 @every_case
@@ -293,7 +295,7 @@ def test_gradient_is_that_of_finite_differences(case: Case, counted: bool) -> No
 
 
 @every_case
-@pytest.mark.parametrize(("width", "height"), [(150, 100), (100, 100), (64, 181), (300, 40)])
+@pytest.mark.parametrize(("width", "height"), [(150, 100), (64, 181), (300, 40)])
 def test_pictures_are_brought_to_size_as_in_the_ordinary_pipeline(
     case: Case, width: int, height: int
 ) -> None:
@@ -408,7 +410,7 @@ def test_folder_gives_the_numbers_of_the_pipeline_in_memory(case: Case, folders:
 
 
 @every_case
-@pytest.mark.parametrize("precision", ["float32", "int8", "nf4"])
+@pytest.mark.parametrize("precision", ["float32", "nf4"])
 def test_streamed_weights_give_the_same_numbers(case: Case, folders: Any, precision: str) -> None:
     plain, streamed = (
         load(case, folders(case), dtype=precision, stream_weights=stream)
@@ -475,6 +477,33 @@ def test_damaged_and_absurd_weights_give_sentences(
         measure(load(case, cut))
 
 
+@every_case
+@pytest.mark.parametrize("part", ["transformer", "vae"])
+def test_a_tensor_too_many_is_named(case: Case, folders: Any, tmp_path: Path, part: str) -> None:
+    copied = Path(shutil.copytree(folders(case), tmp_path / "copy"))
+    (file,) = (copied / part).glob("*.safetensors")
+    save_file(load_file(file) | {"surplus.weight": torch.zeros(2)}, file)
+    with pytest.raises(EditorError, match="must not hold, the tensor surplus.weight"):
+        load(case, copied)
+
+
+def test_large_language_model_is_loaded_for_what_is_new_and_forgotten(
+    folders: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (case,) = (case for case in CASES if case.name == "qwen-image-edit-2509")
+    monkeypatch.setattr(text, "RESIDENT_BELOW", 0)
+    editor, image = load(case, folders(case)), photo(WIDE, HIGH)
+    models = editor._text._models
+    prompt = editor.encode_prompt(TEXT, image)
+    assert models.pipeline is None and prompt.tensors["embeddings"].dtype == torch.bfloat16
+    monkeypatch.setattr(models, "_load_pipeline", lambda: pytest.fail("it was loaded again"))
+    assert editor.encode_prompt(TEXT, image).tensors is prompt.tensors
+    monkeypatch.undo()
+    monkeypatch.setattr(text, "TOGETHER_SHARE", 0)
+    with pytest.raises(EditorError, match="no room for it beside the transformer"):
+        editor.encode_prompt(TEXT, image.requires_grad_())
+
+
 def attend_all(editor: Any, context: Tensor, draws: list[Any], *, share: bool) -> Any:
     """Value, gradient to the context latents, and the work of both."""
     with pytest.MonkeyPatch.context() as patch, FlopCounterMode(display=False) as counter:
@@ -500,8 +529,8 @@ def test_what_draws_share_of_the_photo_changes_no_number_and_saves_work(
         editor = editor.among([photo(128, 128, seed=2)], place)
     image = photo(WIDE, HIGH)
     draws = [
-        (editor.encode_prompt(text, image), 0.9 + 0.02 * number, noise_of(editor, number))
-        for number, text in enumerate(("make her smile", "put a red hat on her", "sit", "sit"))
+        (editor.encode_prompt(words, image), 0.9 + 0.02 * number, noise_of(editor, number))
+        for number, words in enumerate(("make her smile", "put a red hat on her", "sit", "sit"))
     ]
     context = editor.encode_image(image).detach().requires_grad_()
     editor.edit_layouts(image, "sit")  # the other picture is encoded once and for all

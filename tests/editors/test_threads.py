@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import torch
 from flux_layout import save_flux_layout
+from small_sides import shrink_editor, shrink_pipelines
 from tiny_flux2 import save_tiny_flux2
 from tiny_models import build_tiny_pipeline
+from tiny_qwen import save_tiny_qwen
 from tiny_step1x import save_tiny_step1x
 from torch import Tensor
 
@@ -30,7 +32,9 @@ SIZES = ((64, 64), (96, 64), (64, 96), (110, 70))
 Load = Callable[[], Any]
 
 
-@pytest.fixture(scope="module", params=["checkpointed", "streamed", "step1x", "flux2-klein"])
+@pytest.fixture(
+    scope="module", params=["checkpointed", "streamed", "step1x", "flux2-klein", "qwen"]
+)
 def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Load:
     folder = tmp_path_factory.mktemp("editor") / "weights"
     if request.param == "checkpointed":
@@ -38,12 +42,21 @@ def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if request.param == "flux2-klein":
         save_tiny_flux2(folder)
         return lambda: load_editor("flux2-klein", source=folder, device="cpu")
+    if request.param == "qwen":
+        save_tiny_qwen(folder)
+        name = "qwen-image-edit-2509"
+        return lambda: shrink_editor(load_editor(name, source=folder, device="cpu"), 64)
     if request.param == "step1x":
         save_tiny_step1x(folder)
         return lambda: _smaller(load_editor("step1x-edit", source=folder, device="cpu"))
     save_flux_layout(folder, sample_size=64)
     options = {"source": folder, "device": "cpu", "dtype": "bfloat16", "stream_weights": True}
     return lambda: load_editor("flux-kontext", **options)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink_pipelines(monkeypatch, 64)
 
 
 def _smaller(editor: Any) -> Any:
@@ -74,7 +87,7 @@ def change(editor: Editor, number: int) -> Tensor:
     picture = photo(number)
     if number % 2:
         return editor.edit(picture, HELD_OUT[0], seed=number, steps=2 + number % 3)
-    settings = ProtectSettings(steps=2, robust="web", seed=number, blocks="double:0,single:0")
+    settings = ProtectSettings(steps=2, robust="web", seed=number, blocks="double:0-1")
     return drain(protect_steps(Photo(picture, Path("me.png"), "PNG", "RGB"), editor, settings))
 
 

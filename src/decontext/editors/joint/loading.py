@@ -17,7 +17,7 @@ import torch
 from decontext.editors.language import processor
 from decontext.editors.weights.configuration import read_config
 from decontext.editors.weights.loading import choose_device, choose_precision, load_part
-from decontext.editors.weights.shards import open_part
+from decontext.editors.weights.shards import WeightFiles, open_part
 from decontext.editors.weights.sources import INDEX, Source, open_source
 from decontext.editors.weights.transformer import LoadedTransformer, build_transformer
 from decontext.errors import EditorError
@@ -86,29 +86,45 @@ def open_pipeline(
     precision = choose_precision(dtype, place)
     found = open_source(editor, source, tuple(recipe.classes), cache)
     _, kind = recipe.classes["transformer"]
+    weights = open_part("transformer", found.folder, found.require)
     transformer = LoadedTransformer(
         read_config(editor, found.folder, "transformer"),
-        open_part("transformer", found.folder, found.require),
+        weights,
         editor=editor,
         device=place,
         precision=precision,
         stream=stream_weights,
         build=recipe.empty or partial(build_transformer, kind),
     )
-    open_part("vae", found.folder, found.require).require_all()
+    autoencoder = open_part("vae", found.folder, found.require)
+    autoencoder.require_all()
     load = partial(_load, editor, found, recipe)
     index = read_config(editor, found.folder, "", INDEX)
     _require_kind(editor, found, recipe, index)
+    vae = load("vae", torch.float32).to(place)
+    for model, files in ((transformer.model, weights), (vae, autoencoder)):
+        _require_known(editor, model, files)
     pipeline = recipe.build(
         {
             "scheduler": load("scheduler", torch.float32),
-            "vae": load("vae", torch.float32).to(place),
+            "vae": vae,
             "transformer": transformer.model,
             **{part: load(part, torch.float32) for part in recipe.small},
         },
         {name: index[name] for name in recipe.settings if name in index},
     )
     return Opened(pipeline, transformer, found, load, place)
+
+
+def _require_known(editor: str, model: Any, files: WeightFiles) -> None:
+    """Raises: EditorError, there is a tensor that the model has no place for."""
+    unknown = sorted(files.names() - model.state_dict().keys())
+    if unknown:
+        raise EditorError(
+            f"{editor}: the part {files.part!r} of {files.folder} holds, and must not hold, the "
+            f"tensor {unknown[0]}",
+            "copy or download the folder again, or name the editor that these weights belong to",
+        )
 
 
 def _require_kind(editor: str, source: Source, recipe: Recipe, index: Mapping[str, Any]) -> None:
