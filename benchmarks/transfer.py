@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     said = {"labels": labels, "against": against, "steps": args.steps, "command": args.editor}
     (args.out / RUN).write_text(json.dumps(said) + "\n", encoding="utf-8")
-    for photo in sorted(PEOPLE.glob("*.webp"))[: args.people]:
+    for photo in sorted(PEOPLE.glob("*.webp"))[args.first : args.first + args.people]:
         for one in editors:
             began, folder = time.monotonic(), folders[one.label]
             evaluate(
@@ -134,6 +134,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/transfer"))
     parser.add_argument("--editor", action="append", default=[], metavar="EDITOR")
     parser.add_argument("--people", type=int, default=8)
+    parser.add_argument("--first", type=int, default=0, help="person to begin with")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--page", type=Path, default=Path("docs/transfer.md"))
     parser.add_argument("--note", action="append", default=[], help="what the editors are")
