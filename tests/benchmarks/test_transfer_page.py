@@ -59,8 +59,8 @@ def document(tmp_path: Path, fall: float, *, people: Any = PEOPLE) -> str:
 def test_headline_says_what_the_rows_say(tmp_path: Path, fall: float, words: str) -> None:
     text = document(tmp_path, fall)
     lines = text.splitlines()
-    assert lines[2].startswith("- **B b → A: protection does not carry over.**")
-    assert lines[3].startswith(f"- **A → B b: protection {words}")
+    assert lines[4].startswith("- **B b → A: protection does not carry over.**")
+    assert lines[5].startswith(f"- **A → B b: protection {words}")
     assert "| A | B b |" in text and "| nothing (the original) | B b |" in text
 
 
