@@ -145,7 +145,7 @@ def test_examples_and_readme_use_exported_names() -> None:
     assert len(files) > 1
     for path in files:
         used = set(re.findall(r"\bdecontext\.([A-Za-z_]\w*)(?=\()", path.read_text("utf-8")))
-        assert used, path
+        assert used or path.name == "app_client.py", path  # that one calls by HTTP only
         assert used <= set(decontext.__all__), path
 
 

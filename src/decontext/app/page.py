@@ -7,7 +7,9 @@ functions are there by HTTP under the names `/protect`, `/edit` and `/verify`, s
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
@@ -26,6 +28,24 @@ from decontext.settings import FALLS
 SECONDS_BETWEEN_LOOKS = 0.3
 COOKIE = "decontext_visitor"
 METADATA = ("keep", "no-location", "none")
+
+
+def take_uploads_only(uploads: Path) -> None:
+    """From now on Gradio takes no other files as inputs than those below this folder.
+
+    By itself it fetches what an address names from other servers, and under a web server of one's
+    own it copies any file of this machine: whoever calls a function could have both.
+    """
+
+    async def stay(block: Any, path: Any) -> str | None:
+        if path is None:
+            return None
+        if not os.path.realpath(str(path)).startswith(f"{os.path.realpath(uploads)}{os.sep}"):
+            raise gr.Error("this is no uploaded file.", print_exception=False)
+        return str(path)
+
+    parts: Any = gr.blocks.Block
+    parts.async_move_resource_to_block_cache = stay
 
 
 class Page:
@@ -51,6 +71,7 @@ class Page:
                     gr.Markdown(self.t.safe, elem_classes="dc-safe")
             gr.HTML(f'<p class="dc-soft dc-foot">{self.t("footer", version=__version__)}</p>')
             self._functions()
+            blocks.unload(lambda: None)  # Pages tell that they are open only where this is.
         blocks.queue(default_concurrency_limit=None, max_size=1000)
         return cast(gr.Blocks, blocks)
 
@@ -121,8 +142,12 @@ class Page:
         t, editors = self.t, self.service.editors
         gr.HTML(f"<p>{t('verify.lead')}</p>")
         with gr.Row():
-            self.later = gr.File(label=t("verify.protected"), height=150, elem_id="protected")
-            self.before = gr.File(label=t("verify.original"), height=150, elem_id="original")
+            self.later = gr.File(
+                label=t("verify.protected"), height=150, min_width=280, elem_id="protected"
+            )
+            self.before = gr.File(
+                label=t("verify.original"), height=150, min_width=280, elem_id="original"
+            )
         self.verify_editor = gr.Radio(
             editors.names,
             value=editors.names[0],
@@ -183,6 +208,7 @@ class Page:
         call.click(self.serve_protect, chosen, answer, api_name="protect", preprocess=False)
         call.click(self.serve_edit, [self.instruction, number], answer, api_name="edit")
         checked = [self.later, self.before, self.verify_editor]
+        call.click(self.serve_cancel, None, answer, api_name="cancel")
         call.click(self.serve_verify, checked, answer, api_name="verify", preprocess=False)
 
     def take(self, files: list[Any] | None, request: gr.Request) -> list[Any]:
@@ -334,6 +360,11 @@ class Page:
             yield told
         yield describe_checked(job.result)
 
+    def serve_cancel(self, request: gr.Request) -> dict[str, Any]:
+        """Stop what this session asked for last."""
+        self.stop(request)
+        return {"state": "cancelled"}
+
     async def _tell(self, job: Job) -> AsyncIterator[dict[str, Any]]:
         """How far a job is, until it is done. Raises: gr.Error: it was not."""
         async for _ in self._watch(job):
@@ -346,12 +377,16 @@ class Page:
     async def _watch(self, job: Job) -> AsyncIterator[tuple[str, Any]]:
         """What is shown of a job while it lasts, each time something changed."""
         shown, stage = "", ""
-        while not job.ended:
-            drawn, now = self.draw.progress(job), self.draw.stage(job)
-            if drawn != shown:
-                yield drawn, now if now != stage else gr.skip()
-                shown, stage = drawn, now
-            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+        try:
+            while not job.ended:
+                drawn, now = self.draw.progress(job), self.draw.stage(job)
+                if drawn != shown:
+                    yield drawn, now if now != stage else gr.skip()
+                    shown, stage = drawn, now
+                await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+        finally:
+            if not job.ended:  # Nobody looks any more.
+                self.service.queue.cancel(job)
 
     def _end(self, job: Job) -> tuple[str, str]:
         """What is shown and said of a job that has ended."""

@@ -57,6 +57,14 @@
       announcer.setAttribute("aria-live", "polite");
       announcer.setAttribute("role", "status");
     }
+    for (const button of document.querySelectorAll("button[aria-dropeffect]")) {
+      const title = button.closest(".block")?.querySelector("[data-testid='block-label']");
+      const name = [title, button].map((part) => part?.innerText.trim() || "").join(": ");
+      const plain = name.replace(/\s+/g, " ");
+      if (button.innerText.trim() && button.getAttribute("aria-label") !== plain) {
+        button.setAttribute("aria-label", plain);
+      }
+    }
     for (const group of document.querySelectorAll(".dc-choices")) {
       const title = group.querySelector("[data-testid='block-info']");
       const name = title ? title.textContent.trim() : "";

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.resources import files
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 SECONDS_TO_STOP = 5
-SECONDS_BETWEEN_TIDYING = 60.0
-SECONDS_UPLOAD_AFTER_USE = 600.0
+SECONDS_BETWEEN_TIDYING = 10.0
 
 
 def build_app(
@@ -45,7 +45,7 @@ def build_app(
     from starlette.requests import Request
     from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
-    from decontext.app.page import Page
+    from decontext.app.page import Page, take_uploads_only
     from decontext.app.theme import Calm
 
     @asynccontextmanager
@@ -54,6 +54,7 @@ def build_app(
         yield
         tidying.cancel()
 
+    take_uploads_only(service.storage.uploads)
     app = FastAPI(lifespan=living, docs_url=None, redoc_url=None, openapi_url=None)
 
     def health(request: Request) -> Response:
@@ -125,6 +126,18 @@ def serve(
             await super().startup(sockets)
             on_ready(address)
 
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            # uvicorn would raise the signal again at the end, and what is to be tidied would stay.
+            alone = threading.current_thread() is threading.main_thread()
+            handled = (signal.SIGINT, signal.SIGTERM) if alone else ()
+            before = {number: signal.signal(number, self.handle_exit) for number in handled}
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # Pages that are open wait for their jobs: these end first.
             threading.Thread(target=service.queue.close).start()
@@ -182,7 +195,7 @@ def _prepare_gradio(service: Service) -> None:
 
 
 async def _tidy(service: Service) -> None:
-    """Every minute: visits that nobody uses any more end."""
+    """Every few seconds: visits that nobody uses any more end, old uploads go."""
     while True:
         await asyncio.sleep(SECONDS_BETWEEN_TIDYING)
         with suppress(OSError):

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,9 @@ SECONDS_UNUSED = 3600.0
 
 SECONDS_UPLOADED = 600.0
 """What was uploaded and not asked for by then is removed."""
+
+SECONDS_CLAIMED = 20.0
+"""So long an upload stays after somebody took it: another visitor may have sent the same file."""
 
 
 @dataclass(eq=False)
@@ -123,7 +126,14 @@ class Storage:
         except OSError:  # a file system without links
             shutil.copyfile(source, target)
         target.chmod(0o600)
+        self._let_go(source)
         return target
+
+    def _let_go(self, upload: Path) -> None:
+        """An upload that was claimed goes soon, unless the same file is sent once more."""
+        gone = time.time() - SECONDS_UPLOADED + SECONDS_CLAIMED
+        with suppress(OSError):
+            os.utime(upload, (gone, gone))
 
     def end(self, key: str) -> bool:
         """End a visit and remove all of its files; whether there was one."""

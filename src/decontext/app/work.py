@@ -6,7 +6,8 @@ Between `jobs` and `service` on the way of the data; a job of many photos goes o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -96,7 +97,10 @@ class Outcome:
     @property
     def level(self) -> str:
         """The verdict's level; "none" where nothing was saved."""
-        return self.verification.level if self.verification and self.protected else "none"
+        # A verification is true only where it is strong.
+        if self.verification is None or self.protected is None:
+            return "none"
+        return self.verification.level
 
     @property
     def sha256(self) -> str:
@@ -191,9 +195,9 @@ def protect_photos(
             name = _free_name(_result_name(one.name), taken)
             folder = visit.new_folder()
             try:
-                outcomes.append(
-                    _protect_one(one, name, choice, folder, limits, editor, settings, job)
-                )
+                with named(one):
+                    outcome = _protect_one(one, name, choice, folder, limits, editor, settings, job)
+                outcomes.append(outcome)
             except CancelledError:
                 raise
             except DecontextError as error:
@@ -204,6 +208,22 @@ def protect_photos(
         return Protected(tuple(outcomes), choice.editor, editor.info.demonstration, archive)
 
     return work
+
+
+@contextmanager
+def named(*given: Given) -> Iterator[None]:
+    """Errors name photos as their owner does, not by the place where they lie here.
+
+    Raises: what was raised within, with other words.
+    """
+    try:
+        yield
+    except DecontextError as error:
+        for one in given:
+            for attribute in ("message", "hint"):
+                said = getattr(error, attribute).replace(str(one.path), one.name)
+                setattr(error, attribute, said)
+        raise
 
 
 def _protect_one(
@@ -273,9 +293,10 @@ def verify_photos(
         job.stage = "loading"
         loaded = load(editor, device)
         job.stage = "measuring"
-        after, before = (
-            load_photo(g.path, max_pixels=limits.pixels) for g in (protected, original)
-        )
+        with named(protected, original):
+            after, before = (
+                load_photo(g.path, max_pixels=limits.pixels) for g in (protected, original)
+            )
 
         def tell(done: int, total: int) -> None:
             job.done, job.total = done, total

@@ -117,7 +117,8 @@ def translate_error(text: str, language: str) -> str:
     import re
 
     if language == LANGUAGES[0]:
-        return text[:1].upper() + text[1:]
+        named = "." in text.split(" ", 1)[0]  # A sentence that begins with the name of a file.
+        return text if named else text[:1].upper() + text[1:]
     notice, *patterns = _error_patterns(language)
     for pattern, said in patterns:
         match = re.match(pattern, text)
