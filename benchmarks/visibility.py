@@ -4,7 +4,9 @@
 `visibility.distance.ALLOWED` is made from it. `scores`: the distance beside SSIMULACRA2 and JOD for
 random and for optimised changes; `visibility.scores.estimate_score` is fitted to it. `frontier`:
 fall of the context proportion against visibility, ours and flat sign steps, as saved and after
-what happens to published photos, with passes and seconds. Each adds to docs/visibility.json.
+what happens to published photos, what edits of these copies show, with passes and seconds. Each
+adds to docs/visibility.json; what is there already is not measured again. `page` writes the tables
+of docs/visibility.md from it.
 
 JOD is there where ColorVideoVDP is installed (`pip install cvvdp`).
 """
@@ -12,10 +14,13 @@ JOD is there where ColorVideoVDP is installed (`pip install cvvdp`).
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import math
+import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +30,20 @@ from torch import Tensor
 from torch.nn import functional
 
 import decontext
-from decontext.photo.images import Photo, load_photo, quantise
+from benchmarks.sections import put, table
+from decontext.evaluation.identity import THRESHOLD
+from decontext.evaluation.recognisers import SYNTHETIC_THRESHOLDS, PersonJudge
+from decontext.photo.images import Photo, load_photo, quantise, to_array
 from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
 from decontext.progress import drain
 from decontext.prompts import HELD_OUT
 from decontext.protect import protect_steps
+from decontext.publishing.transforms import parse_transform
 from decontext.settings import ProtectSettings
 from decontext.verify import verify_after
 from decontext.visibility.distance import TO_YCC, VisibleDistance
-from decontext.visibility.scores import jod, ssimulacra2
+from decontext.visibility.jod import jod
+from decontext.visibility.scores import ssimulacra2
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "visibility.json"
@@ -52,38 +62,51 @@ AFTER = (
 )
 WANTED_SCORE = 80.0
 
+FLAT = (4, 8)
+"""Budgets of flat sign steps, in levels: between them is the one that falls as far as ours."""
+
+EDITED = ("none", "crop-5", "crop-10", "flip")
+EDITS = (HELD_OUT[4], HELD_OUT[0])
+"""Leave it the same, and a smile: instructions under which the embedded editor keeps a person."""
+
+SAME = ("photo", "ratio", "method", "strength", "robust")
+PAGE = ROOT / "docs" / "visibility.md"
+
 
 def main() -> None:
     """Run one part and write what it found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=("bands", "scores", "frontier"))
+    parser.add_argument("part", choices=("bands", "scores", "frontier", "page"))
     parser.add_argument("--people", type=int, default=2, help="rendered people; 2 portraits more")
+    parser.add_argument("--from", type=int, default=0, dest="skipped", help="people left out first")
     parser.add_argument("--ratios", default="1,4", help="photo size by working size")
     parser.add_argument("--robust", default="web", help="of the frontier")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.part == "page":
+        write_page(json.loads(RESULTS.read_text()))
+        return
     ratios = [int(text) for text in arguments.ratios.split(",")]
-    photos = [(ratio, *one) for ratio in ratios for one in load_photos(ratio, arguments.people)]
+    people = PEOPLE[arguments.skipped : arguments.skipped + arguments.people]
+    photos = [(ratio, *one) for ratio in ratios for one in load_photos(ratio, people)]
+    before = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     parts: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
         "bands": lambda: measure_bands(photos),
         "scores": lambda: measure_scores(photos),
-        "frontier": lambda: measure_frontier(photos, arguments.robust),
+        "frontier": lambda: measure_frontier(photos, arguments.robust, before.get("frontier", [])),
     }
-    rows = []
     for row in parts[arguments.part]():
         print(json.dumps(row), flush=True)
-        rows.append(row)
-        _keep(arguments.part, rows)
+        _keep(arguments.part, row)
 
 
-def load_photos(ratio: int, people: int) -> Iterator[tuple[str, Photo]]:
+def load_photos(ratio: int, people: Sequence[Path]) -> Iterator[tuple[str, Photo]]:
     """Free portraits and rendered people, `ratio` times as large as the editor works.
 
     Rendered people are enlarged: they are smooth, and so is their change easily seen.
     """
     area = (WORKING_SIDE * ratio) ** 2
-    paths = [ASTRONAUT, GRACE_HOPPER, *PEOPLE[:people]]
-    for path in paths:
+    for path in (ASTRONAUT, GRACE_HOPPER, *people):
         photo = load_photo(path)
         width, height = photo.size
         factor = math.sqrt(area / (width * height))
@@ -159,49 +182,167 @@ def random_changes(photo: Tensor) -> Iterator[tuple[str, Tensor]]:
     yield "coarse colour", octave_of_noise(photo, 2, 2)
 
 
-def measure_frontier(photos: list[tuple[int, str, Photo]], robust: str) -> Iterator[dict[str, Any]]:
-    """Fall and visibility of our method, and of flat sign steps brought to the same fall."""
+def measure_frontier(
+    photos: list[tuple[int, str, Photo]], robust: str, before: Sequence[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Fall and visibility of our method and of flat sign steps; what was measured is left out."""
     editor = decontext.load_editor("kontext-mini")
+    known = {tuple(row[name] for name in SAME) for row in before}
+    versions = [
+        ProtectSettings(strength="standard", robust=robust),
+        *(ProtectSettings(method="sign", epsilon=n / 255, robust=robust) for n in FLAT),
+    ]
     for ratio, name, photo in photos:
-        for strength in ("gentle", "standard", "strong"):
-            settings = ProtectSettings(method="least-visible", strength=strength, robust=robust)
-            yield _row(photo, editor, settings, ratio, name)
-        for budget in (3, 5, 8):
-            settings = ProtectSettings(epsilon=budget / 255, robust=robust)
-            yield _row(photo, editor, settings, ratio, name)
+        for settings in versions:
+            label = settings.strength if settings.least_visible else f"{settings.budget * 255:g}"
+            said = {
+                "photo": name,
+                "ratio": ratio,
+                "method": settings.method,
+                "strength": label,
+                "robust": settings.robust,
+            }
+            if tuple(said[key] for key in SAME) not in known:
+                yield said | _measure_version(photo, editor, settings, rendered=name.isdecimal())
 
 
-def _row(
-    photo: Photo, editor: Any, settings: ProtectSettings, ratio: int, name: str
+def _measure_version(
+    photo: Photo, editor: Any, settings: ProtectSettings, *, rendered: bool
 ) -> dict[str, Any]:
-    began, steps = time.perf_counter(), []
-    image = drain(protect_steps(photo, editor, settings), lambda step: steps.append(step.index))
-    seconds = time.perf_counter() - began
-    return {
-        "photo": name,
-        "ratio": ratio,
-        "method": settings.method,
-        "strength": settings.strength if settings.least_visible else f"{settings.budget * 255:g}",
-        "robust": settings.robust,
-        "steps": steps[-1],
-        "seconds": round(seconds, 1),
-        **_measures(photo, image, editor),
-    }
-
-
-def _measures(photo: Photo, image: Tensor, editor: Any) -> dict[str, Any]:
+    with _counted(editor) as passes:
+        began = time.perf_counter()
+        image = drain(protect_steps(photo, editor, settings))
+        seconds = time.perf_counter() - began
     found = verify_after(AFTER, image, photo, editor, prompts=HELD_OUT[:4], noises=1)
     return {
+        "passes_with_gradient": passes[True],
+        "passes_without": passes[False],
+        "seconds": round(seconds, 1),
         "ssimulacra2": ssimulacra2(photo.pixels, image),
         "jod": jod(photo.pixels, image),
         "distance": float(VisibleDistance(photo.pixels)(image - photo.pixels)),
         "falls": {one.transform: round(one.drop, 3) for one in found},
+        "edits": measure_edits(photo, image, editor, rendered) if settings.least_visible else {},
     }
 
 
-def _keep(part: str, rows: list[dict[str, Any]]) -> None:
-    before = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    RESULTS.write_text(json.dumps(before | {part: rows}, indent=1) + "\n")
+def measure_edits(
+    photo: Photo, image: Tensor, editor: Any, rendered: bool
+) -> dict[str, list[float | None]]:
+    """Similarity of edits to the photo's person, by SFace: of the photo and of copies; None where
+    no face was found."""
+    judge = PersonJudge(centred=rendered)
+    person = judge.describe(to_array(photo.pixels))
+    found: dict[str, list[float | None]] = {}
+    for name in ("original", *EDITED):
+        picture = photo.pixels if name == "original" else parse_transform(name)(image)
+        for instruction in EDITS:
+            edited = editor.edit(picture, instruction)
+            value = judge.compare(person, judge.describe(to_array(edited)))["sface"]
+            found.setdefault(name, []).append(None if value is None else round(value, 3))
+    return found
+
+
+@contextmanager
+def _counted(editor: Any) -> Iterator[dict[bool, int]]:
+    """Within it, passes of the editor are counted: with gradient, and without."""
+    counts, kind = {True: 0, False: 0}, type(editor)
+    attend = kind.attend_latents
+
+    def counting(self: Any, *arguments: Any, **options: Any) -> Any:
+        counts[torch.is_grad_enabled()] += 1
+        return attend(self, *arguments, **options)
+
+    kind.attend_latents = counting
+    try:
+        yield counts
+    finally:
+        kind.attend_latents = attend
+
+
+def write_page(results: dict[str, Any]) -> None:
+    """The tables of docs/visibility.md."""
+    rows = results["frontier"]
+    put(PAGE, "frontier", _frontier_table(rows))
+    put(PAGE, "copies", _copies_table([row for row in rows if row["edits"]]))
+
+
+def _frontier_table(rows: Sequence[dict[str, Any]]) -> str:
+    lines = []
+    for ratio in sorted({row["ratio"] for row in rows}):
+        for name in dict.fromkeys(row["photo"] for row in rows if row["ratio"] == ratio):
+            mine = [row for row in rows if (row["photo"], row["ratio"]) == (name, ratio)]
+            ours = [row for row in mine if row["method"] == "least-visible"]
+            flat = sorted((row for row in mine if row["method"] == "sign"), key=_fall)
+            if not ours or len(flat) < 2:
+                continue
+            equal = at_equal_fall(flat, _fall(ours[0]))
+            lines.append(
+                [
+                    name,
+                    f"{ratio}x",
+                    f"{_fall(ours[0]):.2f}",
+                    f"{ours[0]['ssimulacra2']:.0f}",
+                    "" if ours[0]["jod"] is None else f"{ours[0]['jod']:.1f}",
+                    f"{equal:.0f}",
+                    f"{ours[0]['ssimulacra2'] - equal:+.0f}",
+                    f"{ours[0]['passes_with_gradient']} + {ours[0]['passes_without']}",
+                    f"{ours[0]['seconds']:.0f}",
+                    f"{flat[-1]['seconds']:.0f}",
+                ]
+            )
+    return table(
+        ["photo", "size", "fall", "SSIMULACRA2", "JOD", "flat at that fall", "gain",
+         "passes with + without gradient", "seconds", "seconds of flat 100 steps"],
+        lines,
+    )  # fmt: skip
+
+
+def at_equal_fall(flat: Sequence[dict[str, Any]], fall: float) -> float:
+    """SSIMULACRA2 of flat sign steps where they fall as far: along the line through two budgets."""
+    low, high = flat[0], flat[-1]
+    share = (fall - _fall(low)) / (_fall(high) - _fall(low))
+    score: float = low["ssimulacra2"] + share * (high["ssimulacra2"] - low["ssimulacra2"])
+    return score
+
+
+def _copies_table(rows: Sequence[dict[str, Any]]) -> str:
+    lines = []
+    for row in rows:
+        shown = {
+            name: sum(value is not None and value >= _threshold(row) for value in values)
+            for name, values in row["edits"].items()
+        }
+        lines.append(
+            [
+                row["photo"],
+                f"{row['ratio']}x",
+                *(f"{row['falls'][name]:.2f}" for name in AFTER),
+                *(f"{shown[name]} of {len(row['edits'][name])}" for name in ("original", *EDITED)),
+            ]
+        )
+    worst = [min(row["falls"].values()) for row in rows]
+    lines.append(["median of the worst", "", f"{statistics.median(worst):.2f}"] + [""] * 13)
+    heads = [f"edits: {name}" for name in ("original", *EDITED)]
+    return table(["photo", "size", *AFTER, *heads], lines)
+
+
+def _threshold(row: dict[str, Any]) -> float:
+    return SYNTHETIC_THRESHOLDS["sface"] if row["photo"].isdecimal() else THRESHOLD
+
+
+def _fall(row: dict[str, Any]) -> float:
+    fall: float = row["falls"]["none"]
+    return fall
+
+
+def _keep(part: str, row: dict[str, Any]) -> None:
+    """Add a row to the results; several processes may do it in turn."""
+    with (ROOT / "build" / "visibility" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+        before.setdefault(part, []).append(row)
+        RESULTS.write_text(json.dumps(before, indent=1) + "\n")
 
 
 if __name__ == "__main__":

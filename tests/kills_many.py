@@ -30,6 +30,7 @@ from decontext.settings import ProtectSettings
 ENDINGS = ("png", "jpg", "webp", "tiff", "bmp")
 
 SETTINGS = ProtectSettings(
+    method="sign",
     epsilon=96 / 255,
     steps=20,
     blocks="double:0",

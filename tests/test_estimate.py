@@ -14,11 +14,11 @@ import decontext
 from decontext import cli
 from decontext.editors.weights import text as _text
 from decontext.errors import InputError
-from decontext.estimate import estimate_run
+from decontext.estimate import count_judging, estimate_run
 from decontext.machine import describe_bytes, describe_seconds, free_memory, list_devices
 from decontext.objectives import build_objective
 from decontext.photo.images import Photo
-from decontext.settings import PRESETS, ProtectSettings
+from decontext.settings import PRESETS, USUAL_STEPS, ProtectSettings
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +106,25 @@ def test_impossible_working_size_is_refused(size: str) -> None:
         ProtectSettings(working_size=size)
 
 
+def test_least_visible_change_takes_no_more_steps_than_it_usually_does(editor: Any) -> None:
+    photo = Photo(pixels=picture(), path=Path("me.png"), format="PNG", mode="RGB")
+    usual, longer, short = (
+        estimate_run(photo, editor, ProtectSettings(steps=steps)) for steps in (100, 1000, 5)
+    )
+    assert USUAL_STEPS + count_judging(ProtectSettings()) <= 60
+    assert longer.seconds == pytest.approx(usual.seconds, rel=0.5)
+    assert short.seconds < usual.seconds
+
+
 def test_estimate_counts_steps_and_measurements(editor: Any) -> None:
     photo = Photo(pixels=picture(), path=Path("me.png"), format="PNG", mode="RGB")
     few, many, sizes = (
         estimate_run(photo, editor, ProtectSettings(**options))
-        for options in ({"steps": 10}, {"steps": 1000}, {"working_size": "ordinary,96"})
+        for options in (
+            {"method": "sign", "steps": 10},
+            {"method": "sign", "steps": 1000},
+            {"method": "sign", "working_size": "ordinary,96"},
+        )
     )
     assert 5 < many.seconds / few.seconds < 100
     assert few.memory > 0 and few.step_seconds > 0
@@ -144,9 +158,9 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 def test_protect_says_what_it_will_take(capsys, photo: Path, folder: Path) -> None:
     code, out, err = run(
         capsys, "protect", photo, "--editor", "flux-kontext", "--weights", folder, "--device",
-        "cpu", "--preset", "fast", "--steps", 20, "--epsilon", 64, "--robust", "off", "--blocks",
-        "double:0", "--working-size", "64", "--samples-per-step", 2, "--stream-weights", "--json",
-        "--accept-weak",
+        "cpu", "--preset", "fast", "--steps", 20, "--epsilon", 64, "--method", "sign", "--robust", "off",
+        "--blocks", "double:0", "--working-size", "64", "--samples-per-step", 2, "--json",
+        "--stream-weights", "--accept-weak",
     )  # fmt: skip
     report = json.loads(out)
     assert code == 0, report

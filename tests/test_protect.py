@@ -31,6 +31,7 @@ from decontext.settings import CONTROLS, ObjectiveName
 
 # Random weights hardly look at the content: a strong budget on one block still moves them.
 STRONG = {
+    "method": "sign",
     "epsilon": 64 / 255,
     "steps": 20,
     "blocks": "double:0",
@@ -203,7 +204,13 @@ def test_run_goes_on_to_its_step_limit_from_where_it_is_and_says_what_was_reache
 ) -> None:
     photo = load_photo(_save_photo(tmp_path / "me.png"))
     settings = decontext.ProtectSettings(
-        epsilon=64 / 255, steps=4, step_limit=11, blocks="double:0", robust="off", verify_prompts=1
+        method="sign",
+        epsilon=64 / 255,
+        steps=4,
+        step_limit=11,
+        blocks="double:0",
+        robust="off",
+        verify_prompts=1,
     )
     seen: list[Any] = []
     pictures = list(improve(photo, editor, settings, on_step=seen.append))

@@ -142,7 +142,9 @@ def test_missing_file_is_an_error(editor: Any, tmp_path: Path) -> None:
 def _protected(editor: Any, original: torch.Tensor, epsilon: float = 64 / 255) -> torch.Tensor:
     """The original after a few steps against the double block 0 of the tiny editor."""
     photo = Photo(original, Path("photo.png"), "PNG", "RGB")
-    settings = ProtectSettings(epsilon=epsilon, steps=60, blocks="double:0", robust="off")
+    settings = ProtectSettings(
+        method="sign", epsilon=epsilon, steps=60, blocks="double:0", robust="off"
+    )
     steps = decontext.protect_steps(photo, editor, settings)
     while True:
         try:

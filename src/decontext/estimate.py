@@ -13,10 +13,12 @@ import torch
 
 from decontext.attention import resolve_blocks
 from decontext.editors import Editor, Estimates
+from decontext.least_visible import JUDGED_DRAWS
 from decontext.machine import describe_bytes, describe_seconds, matmul_rate
 from decontext.objectives import working_sizes
 from decontext.pgd import CHECK_EVERY
 from decontext.settings import LARGE_PHOTO
+from decontext.visibility.lessen import TRIALS
 
 if TYPE_CHECKING:
     from decontext.photo.images import Photo
@@ -83,10 +85,19 @@ def estimate_run(photo: Photo, editor: Editor, settings: ProtectSettings) -> Est
     passes = settings.samples_per_step * len(sizes)
     step = cost.step_flop / speed + 3 * starting * passes
     measured = PICTURES_OF_A_MEASUREMENT * settings.verify_prompts * settings.verify_noises
-    checks = CASES_OF_A_CHECK * len(sizes) * (settings.steps // CHECK_EVERY + 1)
-    seconds = settings.steps * step + (measured + checks) * (cost.pass_flop / speed + starting)
+    checks = len(sizes) * count_judging(settings)
+    seconds = settings.planned_steps * step + (measured + checks) * (
+        cost.pass_flop / speed + starting
+    )
     memory = photo_memory(photo, settings)
     return Estimate(seconds, step, cost.memory, memory, sizes, cost.words)
+
+
+def count_judging(settings: ProtectSettings) -> int:
+    """Passes without gradient by which pictures are compared while a photo is optimised."""
+    if settings.least_visible:
+        return JUDGED_DRAWS * (1 + TRIALS)
+    return CASES_OF_A_CHECK * (settings.steps // CHECK_EVERY + 1)
 
 
 def photo_memory(photo: Photo, settings: ProtectSettings, *, jpeg: bool | None = None) -> int:

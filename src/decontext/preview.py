@@ -74,7 +74,7 @@ def preview(
     check_targets([target], inputs=(photo.path,), force=force)
     loaded = load_editor(editor) if isinstance(editor, str) else editor
     meter = Meter(
-        steps=settings.steps,
+        steps=settings.planned_steps,
         passes=count_passes(settings.verify_prompts, settings.verify_noises),
         on_progress=on_progress,
     )

@@ -1,9 +1,10 @@
 """START HERE: the whole method, top to bottom.
 
-A photo goes in. The perturbation lives at the photo's own size; the editor sees it through its own
-resize, and in most steps after what sites do to photos. Sign-gradient descent lowers the part of
-attention that the picture being generated pays to the photo, for random instructions, noises and
-high noise levels, within an L-infinity budget. The result is rounded inside the budget, saved under
+A photo goes in. The perturbation lives on the photo's own pixels; the editor sees it through its
+own resize, and in most steps after what sites do to photos. What is lowered is the attention that
+the picture being generated pays to the photo, for random instructions, noises and high noise
+levels. The default looks for the least visible change that lowers it by the wanted part; the
+paper's way is sign-gradient descent within an L-infinity budget. The result is rounded, saved under
 a temporary name, read again, and measured with instructions and noises that were not optimised on.
 Where attention did not fall far enough, more steps follow; only a file that measures as protected
 gets its name.
@@ -26,7 +27,7 @@ from decontext.keywords import SettingsKeywords, choose_settings
 from decontext.least_visible import least_visible_steps
 from decontext.machine import explained_memory
 from decontext.notation import LEVELS
-from decontext.objectives import CHECK_SEED, build_objective, control_steps
+from decontext.objectives import CHECK_SEED, build_objective, control_steps, working_sizes
 from decontext.outcome import measure, missed, not_protected
 from decontext.pgd import Step, descend
 from decontext.photo.images import Photo, describe_losses, psnr, quantise
@@ -41,6 +42,9 @@ from decontext.settings import CONTROLS, MAXIMUM_SEED, ProtectSettings
 from decontext.verdict import Level, Verification
 from decontext.verify import count_passes
 from decontext.visibility.scores import measure_visibility
+
+FURTHER = 0.85
+"""Of the proportion that may be left, where the least visible change is gone on with."""
 
 
 def protect_steps(
@@ -76,6 +80,7 @@ def protect_steps(
             proportion=objective,
             judged_proportion=single,
             saving=saving,
+            sizes=working_sizes(editor, original, settings.working_sides),
             generator=generator,
             start=start,
         )
@@ -159,7 +164,7 @@ def protect(
     if output is not None:
         target = check_target(photo, output, quality=quality, force=force)
     meter = Meter(
-        steps=settings.steps,
+        steps=settings.planned_steps,
         passes=count_passes(settings.verify_prompts, settings.verify_noises),
         on_progress=on_progress,
         cancel=cancel,
@@ -245,15 +250,17 @@ def improve(
 
     Each goes on from the one before, with draws of its own, up to `settings.last_step`.
     """
-    picture, done = None, 0
+    picture, done, fall = None, 0, settings.fall
     last = 1 if settings.objective in CONTROLS else settings.last_step
     while done < last:
         more = min(max(settings.steps, done), last - done)
         seed = (settings.seed + done) % MAXIMUM_SEED
-        again = replace(settings, steps=more, seed=seed, step_limit=None)
+        again = replace(settings, steps=more, seed=seed, step_limit=None, fall=fall)
         steps = protect_steps(photo, editor, again, saving=saving, start=picture)
         counter = Counter(on_step, done)
         picture = drain(steps, counter)
         done = counter.done  # The least visible change may be found before the last step.
         yield picture, done
         picture = picture.mul(LEVELS).round_().to(torch.uint8)  # a quarter of the memory
+        # What was measured fell short of what the search judged by: it aims further.
+        fall = 1 - FURTHER * (1 - again.wanted_fall)

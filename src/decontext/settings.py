@@ -37,6 +37,10 @@ RobustLevel = Literal["off", "jpeg", "web", "strong"]
 FALLS: dict[Strength, float] = {"gentle": 0.55, "standard": 0.6, "strong": 0.7}
 """By what part the context proportion is to fall, by the name of a strength."""
 
+USUAL_STEPS = 42
+"""Steps that the least visible change usually takes, of the `steps` that it may: with the passes by
+which it is judged they come to less than 60."""
+
 FLAT_BUDGET, CAP = 8, 16
 """Levels of 255: the budget that sign steps use up, and the cap of the least visible change."""
 
@@ -120,7 +124,7 @@ class ProtectSettings:
     Source: arXiv 2512.16625, section 5 and its code; the rest as said.
     """
 
-    method: Method = "sign"
+    method: Method = "least-visible"
     strength: Strength = "standard"
     fall: float | None = None
     epsilon: float | None = None
@@ -202,6 +206,12 @@ class ProtectSettings:
         return self.budget * min(max(15 / self.steps, 0.05), 0.5)
 
     @property
+    def planned_steps(self) -> int:
+        """Steps that a run is expected to take before it is measured: of the least visible change
+        more only where the wanted fall is not reached."""
+        return min(self.steps, USUAL_STEPS) if self.least_visible else self.steps
+
+    @property
     def last_step(self) -> int:
         """`step_limit`, or where that is None four times `steps`."""
         return 4 * self.steps if self.step_limit is None else self.step_limit
@@ -244,6 +254,8 @@ class ProtectSettings:
         values = {"method": "sign"} | dict(values)  # the only one that early reports knew
         if values.get("objective") == "flow-matching":  # as early reports call it
             values["objective"] = "flow"
+        if "objective" in values:  # reports from before there was a choice of methods
+            values.setdefault("method", "sign")
         if isinstance(values.get("sigma_range"), list):
             values["sigma_range"] = tuple(values["sigma_range"])
         return cls(**values)

@@ -58,8 +58,8 @@ def tiny(weights: Path) -> list[object]:
 @pytest.fixture
 def protect_options(tiny: list[object]) -> list[object]:
     """A strong budget on one block, with which even random weights lose sight of the photo."""
-    return [*tiny, "--epsilon", "64", "--steps", "20", "--blocks", BLOCK, "--robust", "off",
-            "--accept-weak"]  # fmt: skip
+    return [*tiny, "--method", "sign", "--epsilon", "64", "--steps", "20", "--blocks", BLOCK,
+            "--robust", "off", "--accept-weak"]  # fmt: skip
 
 
 def _pixels(path: Path) -> Any:

@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from decontext import cli
 from decontext.cli.commands import app
-from decontext.cli.demo import EPSILON
 from decontext.cli.options import OUTPUT, PANELS, expand, flag, option
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -73,12 +72,6 @@ def test_documents_say_the_defaults_that_help_says(name: str) -> None:
         said = re.search(r" Default: (.*)\.$", getattr(parameter, "help", None) or "")
         if said and parameter.param_type_name == "option":
             assert rows[parameter.opts[0]].replace("`", "") == said[1], (name, parameter.opts)
-
-
-def test_the_demonstrations_default_is_its_own() -> None:
-    from decontext.demo import SETTINGS
-
-    assert EPSILON == SETTINGS.epsilon
 
 
 def test_what_an_ordinary_computer_can_do_is_said_first(run: Any) -> None:

@@ -21,7 +21,18 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     weights = tiny_models.save_tiny_pipeline(tmp_path_factory.mktemp("editor"))
-    method = ["--epsilon", "96", "--steps", 20, "--step-limit", 20, "--blocks", "double:0"]
+    method = [
+        "--method",
+        "sign",
+        "--epsilon",
+        "96",
+        "--steps",
+        20,
+        "--step-limit",
+        20,
+        "--blocks",
+        "double:0",
+    ]
     editor = ["--editor", "flux-kontext", "--weights", weights, "--device", "cpu"]
     return [*editor, *method, "--robust", "off", "--accept-weak"]
 

@@ -62,6 +62,7 @@ def test_photo_is_protected_verified_and_edited(
     run: Any, weights: Path, photo: Path, tmp_path: Path, name: str, options: tuple[str, ...]
 ) -> None:
     settings = ProtectSettings(
+        method="sign",
         epsilon=64 / 255,
         steps=8,
         blocks="double:0",

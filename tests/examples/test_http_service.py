@@ -23,6 +23,7 @@ from decontext.photo.portraits import ASTRONAUT
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "http_service.py"
 SETTINGS: dict[str, Any] = {
+    "method": "sign",
     "epsilon": 64 / 255,
     "steps": 4,
     "blocks": "double:0",

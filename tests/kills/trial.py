@@ -24,7 +24,7 @@ from decontext.settings import ProtectSettings
 
 SIGNALS = ("INT", "TERM", "KILL")
 SETTINGS = ProtectSettings(
-    epsilon=32 / 255, steps=2, robust="off", verify_prompts=1, verify_noises=1
+    method="sign", epsilon=32 / 255, steps=2, robust="off", verify_prompts=1, verify_noises=1
 )
 """A run of a second or two, after everything was imported."""
 

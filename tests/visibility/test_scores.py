@@ -38,6 +38,7 @@ def test_without_the_packages_the_distance_speaks(
     photo: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scores, "find_spec", lambda name: None)
+    monkeypatch.setattr(scores, "jod", lambda original, protected: None)
     seen = measure_visibility(photo, _changed(photo, 24))
     assert seen.ssimulacra2 is None and seen.jod is None
     assert "plainly visible" in seen.words and "SSIMULACRA2" not in seen.sentence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,21 +9,12 @@ from decontext.cli.options import (
     BudgetOptions,
     EditorOptions,
     SaveOptions,
-    epsilon_option,
     output_option,
 )
 from decontext.cli.prepare import open_editor, read_settings
 from decontext.cli.terminal import Terminal
 
 FOLDER = Path("decontext-demo")
-EPSILON = 12.75 / 255
-
-
-@dataclass(frozen=True, kw_only=True)
-class DemoOptions(BudgetOptions):
-    """The demonstration has the paper's budget."""
-
-    epsilon: Annotated[str | None, epsilon_option(EPSILON)] = None
 
 
 def demo(
@@ -33,14 +23,14 @@ def demo(
         Path,
         output_option("Folder for the page and the pictures.", metavar="FOLDER", default=FOLDER),
     ] = FOLDER,
-    budget: DemoOptions,
+    budget: BudgetOptions,
     show: SaveOptions,
 ) -> None:
     """Protect two portraits against the embedded editor, edit all versions, and compare."""
     terminal = Terminal(show)
-    from decontext.demo import SETTINGS, run_demo
+    from decontext.demo import run_demo
 
-    settings = read_settings(budget, SETTINGS)
+    settings = read_settings(budget)
     with terminal.progress("demonstration") as progress:
         chosen = open_editor(terminal, EditorOptions(editor="kontext-mini"), progress)
         demonstration = run_demo(

@@ -140,7 +140,7 @@ def evaluate(
     plan = Plan(
         protections=build_protections(
             _split(methods) or [settings.objective],
-            [parse_epsilon(text)[0] for text in _split(budgets)] or [settings.budget],
+            [parse_epsilon(text)[0] for text in _split(budgets)] or [settings.epsilon],
             settings=settings,
             against=against or ("",),
         ),

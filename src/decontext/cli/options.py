@@ -10,6 +10,8 @@ from decontext.cli.declare import BASICS, MACHINE, METHOD, OUTPUT, PANELS, expan
 from decontext.editors import editor_names
 from decontext.notation import LEVELS
 from decontext.settings import (
+    CAP,
+    FLAT_BUDGET,
     MAXIMUM_SEED,
     PRESETS,
     Method,
@@ -41,7 +43,6 @@ __all__ = [
     "ShowOptions",
     "StepsOption",
     "edit_steps_option",
-    "epsilon_option",
     "expand",
     "flag",
     "option",
@@ -57,17 +58,6 @@ def output_option(help: str, *, metavar: str, default: object = None) -> Any:
     return option("--output", help, panel=BASICS, short=short, metavar=metavar, default=default)
 
 
-def epsilon_option(default: float) -> Any:
-    """`--epsilon`, with the default of a command."""
-    return option(
-        "--epsilon",
-        "Largest change of a colour: 8/255, or 8 (levels), or 0.03.",
-        panel=BASICS,
-        metavar="E",
-        default=f"{default * LEVELS:g}/{LEVELS}",
-    )
-
-
 def edit_steps_option(name: str, *, panel: str) -> Any:
     """How many denoising steps an edit has."""
     return option(
@@ -80,10 +70,21 @@ def edit_steps_option(name: str, *, panel: str) -> Any:
     )
 
 
-EpsilonOption = Annotated[str | None, epsilon_option(DEFAULTS.budget)]
+EpsilonOption = Annotated[
+    str | None,
+    option(
+        "--epsilon",
+        "Largest change of a colour: 8/255, or 8 (levels), or 0.03; a cap for least-visible.",
+        panel=BASICS,
+        metavar="E",
+        default=f"{CAP}/{LEVELS} for least-visible, {FLAT_BUDGET}/{LEVELS} for sign",
+    ),
+]
 StepsOption = Annotated[
     int | None,
-    option("--steps", "Optimisation steps.", panel=BASICS, metavar="N", default=DEFAULTS.steps),
+    option(
+        "--steps", "Optimisation steps, at most.", panel=BASICS, metavar="N", default=DEFAULTS.steps
+    ),
 ]
 SeedOption = Annotated[
     int | None,
@@ -221,7 +222,7 @@ class MethodOptions(MeasureOptions, BudgetOptions):
         str | None,
         option(
             "--method",
-            "sign: up to a flat budget; least-visible: as little as can be seen.",
+            "least-visible: as little as can be seen; sign: all of a flat budget.",
             panel=BASICS,
             metavar="NAME",
             default=DEFAULTS.method,
@@ -232,7 +233,7 @@ class MethodOptions(MeasureOptions, BudgetOptions):
         str | None,
         option(
             "--strength",
-            "Of the least visible change: gentle, standard or strong; chooses that method.",
+            "How far attention is to fall: gentle, standard or strong.",
             panel=BASICS,
             metavar="NAME",
             default=DEFAULTS.strength,

@@ -10,6 +10,8 @@ from decontext.demo.results import Demonstration, Edit, Exhibit, count_same, tel
 from decontext.evaluation.identity import THRESHOLD
 from decontext.notation import LEVELS
 from decontext.report import DEMONSTRATION, Figure, Pair, Row, Section, build_page
+from decontext.visibility.picture import AMPLIFIED, amplify, heat_map
+from decontext.visibility.scores import measure_visibility
 
 TITLE = "Who does the edit show?"
 NAMES = {"astronaut": "Eileen Collins", "grace_hopper": "Grace Hopper"}
@@ -49,14 +51,13 @@ def _count(demonstration: Demonstration) -> str:
     )
 
 
-def describe_visibility(levels: int) -> str:
-    """How a change of so many levels looks, in true words."""
-    said = f"The protected photo differs from the photo by up to {levels} of {LEVELS} levels"
-    if levels >= 12:
-        return f"{said}. That can be seen, most of all in smooth areas such as the sky and skin."
-    if levels >= 6:
-        return f"{said}. On smooth skin that can be seen when one looks for it."
-    return f"{said}."
+def describe_visibility(exhibit: Exhibit) -> str:
+    """How the change looks, and by how many levels."""
+    seen = measure_visibility(exhibit.photo.pixels, exhibit.result.image)
+    return (
+        "The protected photo differs from the photo by up to "
+        f"{exhibit.result.verification.levels} of {LEVELS} levels; {seen.sentence}."
+    )
 
 
 def _example_section(demonstration: Demonstration) -> Section:
@@ -88,7 +89,7 @@ def _example_section(demonstration: Demonstration) -> Section:
         remarks=[
             *([_count(demonstration)] if demonstration.measured else []),
             *([] if verification.protected else [verification.sentence]),
-            describe_visibility(verification.levels),
+            describe_visibility(exhibit),
         ],
     )
 
@@ -113,7 +114,18 @@ def _exhibit_section(exhibit: Exhibit, demonstration: Demonstration) -> Section:
         title="What goes in",
         shape="three",
     )
-    rows = [versions, *(_edit_row(edit, demonstration) for edit in exhibit.edits)]
+    change = (exhibit.photo.pixels, exhibit.result.image)
+    places = Row(
+        [
+            Figure(amplify(*change), f"the difference, {AMPLIFIED} times as strong",
+                   alt=f"what changed in the photo of {_name(exhibit)}"),
+            Figure(heat_map(*change), "where it is seen",
+                   alt=f"where the change of the photo of {_name(exhibit)} is seen"),
+        ],
+        title="What was changed",
+        shape="three",
+    )  # fmt: skip
+    rows = [versions, places, *(_edit_row(edit, demonstration) for edit in exhibit.edits)]
     return Section(_name(exhibit), texts=[exhibit.result.verification.sentence], rows=rows)
 
 

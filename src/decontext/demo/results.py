@@ -92,6 +92,8 @@ class Demonstration:
     def summary(self) -> tuple[str, ...]:
         """The numbers in sentences."""
         lines = [f"epsilon: {describe_epsilon(self.settings.budget)}"]
+        if self.settings.least_visible:
+            lines = [f"the least visible change for a fall of {self.settings.wanted_fall:.0%}"]
         for exhibit in self.exhibits:
             found = exhibit.result.verification
             line = f"{exhibit.name}: context proportion {found.original:.3f}, protected "

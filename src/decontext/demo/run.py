@@ -23,8 +23,7 @@ from decontext.protect import protect
 from decontext.publishing.controls import with_noise
 from decontext.settings import ProtectSettings
 
-SETTINGS = ProtectSettings(epsilon=12.75 / 255)
-"""The budget is that of the paper's FLUX code."""
+SETTINGS = ProtectSettings()
 
 INSTRUCTIONS = (
     "keep the picture as it is",
@@ -94,7 +93,7 @@ def _make_exhibit(
 
     def tell(what: str) -> None:
         # Where the verdict asks for more steps there are more than the settings say.
-        on_progress(done, max(settings.steps, done) + edits_to_make, what)
+        on_progress(done, max(settings.planned_steps, done) + edits_to_make, what)
 
     def count_step(step: Step) -> None:
         nonlocal done
@@ -112,7 +111,7 @@ def _make_exhibit(
     )
     noisy = with_noise(photo.pixels, result.verification.levels, settings.seed)
     edits = []
-    steps = max(settings.steps, done)
+    steps = max(settings.planned_steps, done)
     for index, instruction in enumerate(instructions):
         pictures: list[Tensor] = []
         for picture in (photo.pixels, noisy, result.image):

@@ -22,7 +22,7 @@ from decontext.photo.formats import READ_ENDINGS
 from decontext.prompts import HELD_OUT
 from decontext.publishing.transforms import parse_transform
 from decontext.report import FORMAT, report_path
-from decontext.settings import ObjectiveName, ProtectSettings, RobustLevel
+from decontext.settings import Method, ObjectiveName, ProtectSettings, RobustLevel
 
 ORIGINAL = "original"
 """In place of a protection: the photo as it was."""
@@ -41,6 +41,8 @@ NOBODY: Mapping[str, Editor] = {}
 TRANSFORMS = (NONE, "jpeg-75", "resize-0.5", "jpeg-75+resize-0.5")
 ENDINGS = READ_ENDINGS
 """What counts as a picture in a folder, readable or not; other files are left alone."""
+
+_METHODS = (*get_args(Method), *get_args(ObjectiveName))
 
 PROTECTED = ".protected"
 """How `decontext protect` ends the name of a photo if it is not told one."""
@@ -114,14 +116,17 @@ class Plan:
 
 def build_protections(
     methods: Sequence[str],
-    budgets: Sequence[float],
+    budgets: Sequence[float | None],
     *,
     settings: ProtectSettings,
     against: Sequence[str] = ("",),
 ) -> tuple[Protection, ...]:
     """Every method at every budget against all of `against`; the rest is as in `settings`.
 
-    A method is an objective, or with how robust it is to be: `context-proportion:web`. What it is
+    A budget of None is the method's own.
+
+    A method is an objective, or with how robust it is to be: `context-proportion:web`. The
+    names of `--method` stand for the context proportion with that method: `sign:off`. What it is
     optimised against is an editor's name, several with `+`; empty: the editor that edits.
 
     Raises:
@@ -130,20 +135,22 @@ def build_protections(
     protections = []
     for method in methods:
         objective, _, robust = method.strip().partition(":")
+        base = settings
+        if objective in get_args(Method):
+            base = replace(settings, method=cast(Method, objective))
+            objective = "context-proportion"
         if objective not in get_args(ObjectiveName):
-            raise InputError(
-                f"no method is named {objective!r}; there are {', '.join(get_args(ObjectiveName))}."
-            )
+            raise InputError(f"no method is named {objective!r}; there are {', '.join(_METHODS)}.")
         if robust and robust not in get_args(RobustLevel):
             raise InputError(
                 f"no level of robustness is named {robust!r}; there are "
                 f"{', '.join(get_args(RobustLevel))}."
             )
         for budget in budgets:
-            chosen = replace(settings, objective=cast(ObjectiveName, objective), epsilon=budget)
+            chosen = replace(base, objective=cast(ObjectiveName, objective), epsilon=budget)
             if robust:
                 chosen = replace(chosen, robust=cast(RobustLevel, robust))
-            label = f"{method.strip()} {_levels(budget)}"
+            label = f"{method.strip()} {_strength(chosen)}"
             for names in against:
                 name = TOGETHER.join(part.strip() for part in names.split(TOGETHER))
                 said = f"{label} against {name}" if name else label
@@ -232,6 +239,14 @@ def _parts(name: str) -> list[str]:
 
 def _is_redraw(part: str) -> bool:
     return part == REDRAW or part.startswith(f"{REDRAW}-")
+
+
+def _strength(settings: ProtectSettings) -> str:
+    """How strongly a photo is changed: by a budget, or by what part attention is to fall."""
+    if not settings.least_visible:
+        return _levels(settings.budget)
+    capped = "" if settings.epsilon is None else f" within {_levels(settings.epsilon)}"
+    return f"fall {settings.wanted_fall:.0%}{capped}"
 
 
 def _levels(epsilon: float) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from decontext.editors import Editor
 from decontext.errors import InputError
-from decontext.estimate import CASES_OF_A_CHECK, PICTURES_OF_A_MEASUREMENT
+from decontext.estimate import PICTURES_OF_A_MEASUREMENT, count_judging
 from decontext.folders.finding import Task
 from decontext.folders.manifest import ALREADY, FAILED, NAME, Manifest, Row
 from decontext.folders.photo import Work, build_row, skip
@@ -110,9 +110,11 @@ def measure_step(source: str | Path, editor: Editor, settings: ProtectSettings) 
 def _count_steps(settings: ProtectSettings) -> float:
     """What protecting a photo takes in steps, checks and the measurement of the file included."""
     sizes = len(settings.working_sides)
-    checks = CASES_OF_A_CHECK * sizes * (settings.steps // CHECK_EVERY + 1)
+    checks = sizes * count_judging(settings)
     measured = PICTURES_OF_A_MEASUREMENT * settings.verify_prompts * settings.verify_noises
-    return settings.steps + (checks + measured) / PASSES_OF_A_STEP / settings.samples_per_step
+    return (
+        settings.planned_steps + (checks + measured) / PASSES_OF_A_STEP / settings.samples_per_step
+    )
 
 
 def _working_area(task: Task, editor: Editor) -> int:

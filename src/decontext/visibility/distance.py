@@ -42,17 +42,20 @@ class VisibleDistance:
 
     Args:
         photo: `(1, 3, height, width)` in [0, 1].
+        first: for changes that have nothing finer: how many times both are halved before they are
+            compared, see `of_layers`.
     """
 
-    def __init__(self, photo: Tensor) -> None:
+    def __init__(self, photo: Tensor, *, first: int = 0) -> None:
         weights = torch.tensor(_cumulative_weights(), device=photo.device)
+        weights[min(first, SCALES - 1)] = weights[: first + 1].sum(dim=0)
         self._to_ycc = torch.tensor(TO_YCC, device=photo.device) * 255
+        self._first = first
         self._counts: list[Tensor] = []
-        scale = torch.einsum("ij,bjhw->bihw", self._to_ycc, photo)
-        for index, weight in enumerate(weights):
+        scale = blend_bands(photo, self._to_ycc, first)
+        for index, weight in enumerate(weights[min(first, SCALES - 1) :]):
             scale = halve(scale) if index else scale
-            hidden = (local_contrast(scale) / HIDING_CONTRAST).square_().add_(1)
-            self._counts.append(weight[:, None, None] / hidden.pow_(_HIDING_POWER))
+            self._counts.append(weight[:, None, None] / hiding(scale))
 
     def __call__(self, change: Tensor) -> Tensor:
         """How much a change `(1, 3, height, width)` is seen: a scalar.
@@ -60,9 +63,15 @@ class VisibleDistance:
         At each scale the root mean square over places: where much of a change lies in one place it
         is seen there, whatever the rest looks like.
         """
+        return self.of_layers(blend_bands(change, self._to_ycc, self._first))
+
+    def of_layers(self, change: Tensor) -> Tensor:
+        """The same of what `Layers.add` returned: brightness and colours, already halved."""
         total = torch.zeros((), device=change.device)
         for seen in self._seen(change):
-            total = total + seen.square().mean().sqrt()
+            mean = seen.square().mean()
+            # The root has no slope at 0, where a grey photo's change does not count at a scale.
+            total = total + torch.where(mean > 0, mean, 1).sqrt() * (mean > 0)
         return total
 
     @torch.no_grad()
@@ -71,18 +80,31 @@ class VisibleDistance:
         size = change.shape[-2:]
         parts = (
             functional.interpolate(seen, size=size, mode="bilinear", align_corners=False)
-            for seen in self._seen(change)
+            for seen in self._seen(blend_bands(change, self._to_ycc, self._first))
         )
         return torch.stack(list(parts)).sum(dim=0)
 
-    def _seen(self, change: Tensor) -> list[Tensor]:
+    def _seen(self, scale: Tensor) -> list[Tensor]:
         """For each scale what is seen at each place, `(1, 1, height, width)` of that scale."""
-        scale = torch.einsum("ij,bjhw->bihw", self._to_ycc, change)
         found = []
         for index, counts in enumerate(self._counts):
             scale = halve(scale) if index else scale
-            found.append((scale.square() * counts).sum(dim=1, keepdim=True))
+            counted = scale.square() * counts[:, : scale.shape[1]]
+            found.append(counted.sum(dim=1, keepdim=True))
         return found
+
+
+def blend_bands(picture: Tensor, to_ycc: Tensor, times: int) -> Tensor:
+    """Brightness and colours of a picture or change, halved so many times."""
+    for _ in range(times):
+        picture = halve(picture)
+    return torch.einsum("ij,bjhw->bihw", to_ycc, picture)
+
+
+def hiding(scale: Tensor) -> Tensor:
+    """How much less a change is seen than where nothing hides it, as its square counts: from 1."""
+    contrast = (local_contrast(scale) / HIDING_CONTRAST).square_().add_(1)
+    return contrast.pow_(_HIDING_POWER)
 
 
 def local_contrast(picture: Tensor) -> Tensor:

@@ -3,242 +3,246 @@
 After `pgd` on the way of the data, and like it handed functions of a picture: it knows no editor.
 Within a budget every pixel moves as far as it may. Here one number is made small instead,
 
-    log(context proportion) + weight * visible distance,
+    visible distance + sum over kinds of copies of pressure * log(proportion),
 
-by Adam, while a cap bounds every pixel. The weight is no setting: it falls while the proportion is
-above what is wanted and rises below it, so that one run ends at the wanted fall and no further.
-What counts is judged on fixed draws, after rounding; at the end the change is made smaller, or
-stronger, as a whole until it just reaches what was wanted.
+by Adam on the layers of the change, while a cap bounds every pixel. A step looks at one copy; which
+kind comes up, and how hard it presses against the distance, follows from how far it still is from
+what is wanted of it (`demands.Demands`), so that one run ends at the wanted fall and no further. At
+the end the change is judged on fixed draws, after rounding, and made weaker or stronger as a whole.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from decontext.errors import AttentionError
+from decontext.notation import LEVELS
 from decontext.pgd import Step, check_gradient, read_kept
+from decontext.photo.levels import strips
+from decontext.settings import USUAL_STEPS
+from decontext.visibility.demands import Demands
+from decontext.visibility.distance import VisibleDistance
+from decontext.visibility.layers import Layers
 
-LEVEL = 1 / 255
-FIRST_STEP, LAST_STEP = 2 * LEVEL, 0.3 * LEVEL
-"""Change of a colour value in the first steps, and in the last."""
+MORE = 10
+"""Steps after which it is asked again whether the wanted fall is reached, where it was not."""
 
-FIRST_WEIGHT = 0.15
-WEIGHT_ANSWER, WEIGHT_GAIN, MOST_EXCESS = 1.0, 0.1, 0.7
-"""Of the visible distance. What counts is the logarithm of the proportion over what is wanted, up
-to a bound: the weight answers to it at once, and changes by a part of it for good in each step."""
+FIRST_STEP, LAST_STEP = 0.2, 0.03
+"""Of the units of `Layers`: change of a number in the first steps, and in the last."""
 
-AIM = 0.97
-"""Of the wanted proportion: the search aims a little lower, or every other check would fail."""
+LEAST_GAIN, WINDOW = 0.03, 5
+"""Where so many steps in turn reached all that was wanted, and the distance shrank by no more than
+this part of it over them, the search ends."""
 
-CHECK_EVERY = 10
-LEAST_GAIN, PATIENCE = 0.03, 2
-"""After so many checks in which the wanted fall held, and the distance shrank by no more than this
-part of it, the search ends."""
+TRIALS, SLACK = 2, 0.015
+"""Strengths of the change that are judged at the end, and how near to what is wanted is near
+enough: a logarithm of a proportion."""
 
-_START_NOISE = 1 * LEVEL
+WARMING = 4
+"""Steps over which the first ones grow."""
+
+_START_NOISE = 0.03  # units
 _MEANS, _SQUARES = 0.9, 0.99  # what Adam keeps of its means in a step
-_KEPT = 0.8  # of the running proportion
-_SCALES = (0.6, 1.6)
-_HALVINGS = 4
-
-
-class _Judged:
-    """The best change so far: the least visible one that reaches the wanted proportion.
-
-    Until one does, the one of the lowest proportion.
-    """
-
-    def __init__(self, original: Tensor, value: float, wanted: float) -> None:
-        self.image, self.value, self.distance = original, value, math.inf
-        self._wanted = wanted
-
-    @property
-    def reached(self) -> bool:
-        return self.value <= self._wanted
-
-    def offer(self, image: Tensor, value: float, distance: float) -> bool:
-        """Keep this picture if it is better; whether it reaches what is wanted."""
-        reached = value <= self._wanted
-        better = distance < self.distance if reached and self.reached else value < self.value
-        if better:
-            self.image, self.value, self.distance = image, value, distance
-        return reached
+_WEAKEST, _STRONGEST = 0.4, 1.5
 
 
 def lessen(
-    function: Callable[[Tensor], Tensor],
+    function: Callable[[Tensor, str], Tensor],
     original: Tensor,
-    distance: Callable[[Tensor], Tensor],
+    demands: Demands,
     *,
-    fall: float,
+    judge: Callable[[Tensor], float],
     epsilon: float,
     steps: int,
     generator: torch.Generator,
+    first: int = 0,
     shared_channels: bool = False,
-    check: Callable[[Tensor], Tensor] | None = None,
     start: Tensor | None = None,
 ) -> Iterator[Step]:
     """Find the least visible change under which a function falls by a wanted part.
 
     Args:
-        function: picture to scalar tensor above 0, differentiable, with random draws.
+        function: picture and kind of copy to scalar tensor above 0, differentiable.
         original: `(1, 3, height, width)` float32 in [0, 1], multiples of 1/255.
-        distance: change of a picture, of its shape, to a scalar tensor, differentiable.
-        fall: by what part the check is to fall from its value at the original, (0, 1).
+        demands: which kinds of copies there are, and what is wanted of each.
+        judge: mean value of a picture as it was saved, on fixed draws, without gradient.
         epsilon: cap of the change of a colour value, a fraction of the full range.
-        steps: at most; the search ends before where the wanted fall holds and the distance no
-            longer shrinks.
+        steps: at most; `USUAL_STEPS`, where the wanted fall is reached by then.
         generator: of the first, hardly measurable change, on the CPU.
+        first: of `Layers`: how often the photo is halved for the finest of them.
         shared_channels: change the three channels alike, for a grey photo.
-        check: picture to scalar tensor, run without gradient, its draws fixed; `function` if None.
         start: a picture to go on from, in place of the original.
 
-    Yields: a `Step` after every step. `best` is on whole levels and within the cap.
+    Yields: a `Step` after every step. The last one's `best` is on whole levels and within the cap.
     Raises:
         AttentionError: no gradient, or one that is not finite.
     """
     began = time.perf_counter()
-    judge = check or function
-    start_value = _judge(judge, original)
-    wanted = (1 - fall) * start_value
-    best = _Judged(original, start_value, wanted)
-    # Two in the midst of which a level lies: the cap on whole levels, as it will be saved.
-    cap = math.floor(epsilon / LEVEL + 1e-6) * LEVEL
-    first = _first_change(original, generator) if start is None else read_kept(start) - original
-    search = _Search(first[:, :1].clone() if shared_channels else first, cap)
-    running, offset, idle = start_value, 0.0, 0
-    weight = usual_weight = FIRST_WEIGHT
-    for index in range(1, steps + 1):
-        value = search.step(function, distance, original, weight)
-        running = running**_KEPT * max(value, 1e-9) ** (1 - _KEPT) if index > 1 else value
-        excess = math.log(running / (AIM * wanted)) + offset
-        bounded = min(max(excess, -MOST_EXCESS), MOST_EXCESS)
-        usual_weight *= math.exp(-WEIGHT_GAIN * bounded)
-        weight = usual_weight * math.exp(-WEIGHT_ANSWER * bounded)
-        search.slow_down(excess <= 0, index / steps)
-        finished = index == steps
-        if index % CHECK_EVERY == 0 or finished:
-            picture = _rounded(original, search.change, cap)
-            checked = _judge(judge, picture)
-            # The draws of the steps are other ones, and prefer the worst copies.
-            offset = math.log(checked / running)
-            seen = _measure(distance, picture - original)
-            before = best.distance
-            reached = best.offer(picture, checked, seen)
-            gained = best.distance < (1 - LEAST_GAIN) * before
-            idle = idle + 1 if reached and not gained else 0
-            finished = finished or idle == PATIENCE
-        if finished:
-            _fit(best, judge, distance, original, search.change, cap)
+    start_value = judge(original)
+    # Whole levels, as it will be saved.
+    cap = math.floor(epsilon * LEVELS + 1e-6) / LEVELS
+    search = _Search(original, cap, first=first, grey=shared_channels)
+    search.begin(start, generator)
+    planned, index, distances = min(USUAL_STEPS, steps), 0, list[float]()
+    finished = False
+    while not finished:
+        index += 1
+        kind = demands.draw()
+        size = LAST_STEP + (FIRST_STEP - LAST_STEP) * _left(index, planned)
+        value, seen = search.step(function, kind, demands.weight, size)
+        demands.learn(kind, value / start_value)
+        at_aim = demands.reached and not demands.passed
+        distances = [*distances, seen] if at_aim else []
+        if index == planned and not demands.reached_as_saved:
+            planned = min(planned + MORE, steps)
+        finished = index == planned or (index >= planned // 2 and _at_rest(distances))
+        best = (
+            fit(search.picture, lambda image: judge(image) / start_value, demands)
+            if finished
+            else None
+        )
+        image = search.picture() if best is None else best[0]
         yield Step(
             index=index,
-            steps=index if finished else steps,
+            steps=index if finished else planned,
             value=value,
             start_value=start_value,
-            best_value=best.value,
-            step_size=search.size,
+            best_value=start_value * (1.0 if best is None else best[1]),
+            step_size=size,
             seconds=time.perf_counter() - began,
-            image=_rounded(original, search.change, cap),
-            kept=best.image,
+            image=image,
+            kept=image,
             original=original,
         )
-        if finished:
-            return
+
+
+def fit(
+    picture: Callable[[float], Tensor], judge: Callable[[Tensor], float], demands: Demands
+) -> tuple[Tensor, float]:
+    """The picture whose change, made weaker or stronger as a whole, just reaches what is wanted.
+
+    Returns it with its proportion as a part of the original's. The logarithm of a proportion goes
+    about along a line with the change's strength: it is followed to where it is enough.
+    """
+    strengths, excesses = [0.0, 1.0], [demands.excess(1.0)]
+    best, rank = (picture(1.0), math.inf), (math.inf, math.inf)
+    for trial in range(TRIALS):
+        image = picture(strengths[-1]) if trial else best[0]
+        ratio = judge(image)
+        excesses.append(demands.excess(ratio))
+        # Those that reach are ranked by their strength, the others behind them.
+        found = (max(excesses[-1], SLACK), strengths[-1])
+        if found < rank:
+            best, rank = (image, ratio), found
+        if abs(excesses[-1]) <= SLACK:
+            break
+        strengths.append(_crossing(strengths[-2:], excesses[-2:]))
+    return best
+
+
+def _crossing(places: list[float], values: list[float]) -> float:
+    """Where the line through two points is zero, within what a change may be made of."""
+    slope = (values[1] - values[0]) / (places[1] - places[0])
+    place = places[1] - values[1] / slope if slope < 0 else _STRONGEST
+    return min(max(place, _WEAKEST), _STRONGEST)
+
+
+def _left(index: int, planned: int) -> float:
+    """How much of the way from the first step size to the last is left: 1 to 0 along a cosine."""
+    rising = min(1.0, index / WARMING)
+    return rising * (1 + math.cos(math.pi * min(1.0, index / planned))) / 2
+
+
+def _at_rest(distances: list[float]) -> bool:
+    """Whether all that was wanted held for some steps, and the distance no longer shrank."""
+    if len(distances) <= WINDOW:
+        return False
+    return distances[-1] > (1 - LEAST_GAIN) * distances[-1 - WINDOW]
 
 
 class _Search:
-    """The change being optimised, and what Adam remembers of its gradients."""
+    """The layers of the change, and what Adam remembers of their gradients."""
 
-    def __init__(self, change: Tensor, cap: float) -> None:
-        self.change, self.size = change, FIRST_STEP
-        self._cap, self._count = cap, 0
-        self._mean, self._square = torch.zeros_like(change), torch.zeros_like(change)
+    def __init__(self, original: Tensor, cap: float, *, first: int, grey: bool) -> None:
+        self.layers = Layers(original, first=first, grey=grey)
+        self._distance = VisibleDistance(original, first=first)
+        self._original, self._cap, self._count = original, cap, 0
+        self._values: list[Tensor] = []
+
+    def begin(self, start: Tensor | None, generator: torch.Generator) -> None:
+        """From a picture, or from hardly measurable noise."""
+        if start is None:
+            self._values = self.layers.noise(_START_NOISE, generator)
+        else:
+            self._values = self.layers.of(read_kept(start) - self._original)
+        self._means = [torch.zeros_like(value) for value in self._values]
+        self._squares = [torch.zeros_like(value) for value in self._values]
 
     def step(
-        self,
-        function: Callable[[Tensor], Tensor],
-        distance: Callable[[Tensor], Tensor],
-        original: Tensor,
-        weight: float,
-    ) -> float:
-        """One step down; the value of the function before it."""
-        change = self.change.requires_grad_()
+        self, function: Callable[[Tensor, str], Tensor], kind: str, weight: float, size: float
+    ) -> tuple[float, float]:
+        """One step down; the function's value and the visible distance before it."""
+        for value in self._values:
+            value.requires_grad_()
         with torch.enable_grad():
-            value = function(_round_through((original + change).clamp(0, 1)))
-            if not value.requires_grad:
+            change = self.layers.add(self._values)
+            seen = self._distance.of_layers(change)
+            result = function(self._saved(self.layers.spread(change)), kind)
+            if not result.requires_grad:
                 raise AttentionError(
                     "no gradient reaches the pixels; the function must depend on them."
                 )
-            (gradient,) = torch.autograd.grad(value.log(), change)
+            (gradient,) = torch.autograd.grad(result.log(), change, retain_graph=True)
             check_gradient(gradient)
-            seen = weight * distance(change.expand_as(original))
-            gradient = gradient + torch.autograd.grad(seen, change)[0]
-        self.change = change.detach()
-        self._descend(gradient)
-        return float(value.detach())
+            gradient += torch.autograd.grad(weight * seen, change, retain_graph=True)[0]
+            gradients = torch.autograd.grad(change, self._values, gradient)
+        self._values = [value.detach() for value in self._values]
+        self._descend(gradients, size)
+        return float(result.detach()), float(seen.detach())
 
-    def slow_down(self, reached: bool, progress: float) -> None:
-        """Smaller steps from where the wanted fall is reached on, and towards the last step."""
-        left = (1 + math.cos(math.pi * progress)) / 2
-        size = self.size * (0.97 if reached else 1.0)
-        self.size = min(size, LAST_STEP + (FIRST_STEP - LAST_STEP) * left)
-        self.size = max(self.size, LAST_STEP)
+    @torch.no_grad()
+    def picture(self, strength: float = 1.0) -> Tensor:
+        """The picture as it will be saved: on whole levels, within the cap and within [0, 1]."""
+        return self._saved(self.layers.spread(strength * self.layers.add(self._values)))
 
-    def _descend(self, gradient: Tensor) -> None:
+    def _saved(self, change: Tensor) -> Tensor:
+        saved: Tensor = _Saved.apply(change, self._original, self._cap)  # type: ignore[no-untyped-call]
+        return saved
+
+    def _descend(self, gradients: Sequence[Tensor], size: float) -> None:
         """Kingma and Ba 2015, algorithm 1, in place."""
         self._count += 1
-        self._mean.lerp_(gradient, 1 - _MEANS)
-        self._square.mul_(_SQUARES).addcmul_(gradient, gradient, value=1 - _SQUARES)
-        usual = (self._square / (1 - _SQUARES**self._count)).sqrt_().add_(1e-12)
-        size = self.size / (1 - _MEANS**self._count)
-        self.change.addcdiv_(self._mean, usual, value=-size).clamp_(-self._cap, self._cap)
+        size /= 1 - _MEANS**self._count
+        for value, gradient, mean, square in zip(
+            self._values, gradients, self._means, self._squares, strict=True
+        ):
+            mean.lerp_(gradient, 1 - _MEANS)
+            square.mul_(_SQUARES).addcmul_(gradient, gradient, value=1 - _SQUARES)
+            usual = (square / (1 - _SQUARES**self._count)).sqrt_().add_(1e-12)
+            value.addcdiv_(mean, usual, value=-size)
 
 
-def _fit(
-    best: _Judged,
-    judge: Callable[[Tensor], Tensor],
-    distance: Callable[[Tensor], Tensor],
-    original: Tensor,
-    change: Tensor,
-    cap: float,
-) -> None:
-    """Try the last change weaker or stronger as a whole: the weakest that reaches is wanted."""
-    low, high = (_SCALES[0], 1.0) if best.reached else (1.0, _SCALES[1])
-    for _ in range(_HALVINGS):
-        scale = (low + high) / 2
-        picture = _rounded(original, scale * change, cap)
-        reached = best.offer(
-            picture, _judge(judge, picture), _measure(distance, picture - original)
-        )
-        low, high = (low, scale) if reached else (scale, high)
+class _Saved(torch.autograd.Function):
+    """Adds a change to the photo as it will be saved; the gradient passes as it is.
 
+    It takes the memory of the change: of a large photo there is no other picture of its size here.
+    """
 
-def _first_change(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    noise = torch.empty(pixels.shape, dtype=pixels.dtype)
-    return noise.uniform_(-_START_NOISE, _START_NOISE, generator=generator).to(pixels.device)
+    @staticmethod
+    def forward(ctx: Any, change: Tensor, original: Tensor, cap: float) -> Tensor:
+        ctx.mark_dirty(change)
+        for rows in strips(change):
+            part = change[..., rows, :]
+            part.clamp_(-cap, cap).add_(original[..., rows, :])
+            part.clamp_(0, 1).mul_(LEVELS).round_().div_(LEVELS)
+        return change
 
-
-def _round_through(image: Tensor) -> Tensor:
-    """To whole levels, as it will be saved; the gradient passes as if nothing were rounded."""
-    return image + (torch.round(image.detach() * 255) / 255 - image.detach())
-
-
-def _rounded(original: Tensor, change: Tensor, cap: float) -> Tensor:
-    """The picture as it will be saved: on whole levels, within the cap and within [0, 1]."""
-    picture = (original + change.clamp(-cap, cap)).clamp_(0, 1)
-    return picture.mul_(255).round_().div_(255)
-
-
-@torch.no_grad()
-def _judge(check: Callable[[Tensor], Tensor], image: Tensor) -> float:
-    return float(check(image))
-
-
-@torch.no_grad()
-def _measure(distance: Callable[[Tensor], Tensor], change: Tensor) -> float:
-    return float(distance(change))
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+        return upstream[0], None, None

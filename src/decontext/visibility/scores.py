@@ -18,6 +18,7 @@ from torch import Tensor
 
 from decontext.photo.images import to_array
 from decontext.visibility.distance import VisibleDistance, local_contrast
+from decontext.visibility.jod import jod
 
 WORDS = (
     (90.0, "cannot be told from the photo"),
@@ -129,18 +130,6 @@ def ssimulacra2(original: Tensor, protected: Tensor) -> float | None:
         for path, picture in zip(paths, (original, protected), strict=True):
             Image.fromarray(to_array(_mirrored(picture))).save(path)
         return float(compute_ssimulacra2(*paths))
-
-
-def jod(original: Tensor, protected: Tensor) -> float | None:
-    """JOD by ColorVideoVDP of two pictures, at most 10; None where the package is not installed."""
-    if find_spec("pycvvdp") is None:
-        return None
-    import pycvvdp
-
-    metric = pycvvdp.cvvdp(display_name="standard_4k", device=torch.device("cpu"), quiet=True)
-    arrays = (to_array(picture) for picture in (protected, original))
-    with torch.no_grad():
-        return float(metric.predict(*arrays, dim_order="HWC")[0])
 
 
 def _most_changed(original: Tensor, protected: Tensor) -> tuple[Tensor, Tensor]:
