@@ -48,6 +48,7 @@ from decontext.visibility.scores import ssimulacra2
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "visibility.json"
 PEOPLE = sorted((ROOT / "study" / "people").glob("*.webp"))
+SOURCES = {path.stem: path for path in (ASTRONAUT, GRACE_HOPPER, *PEOPLE)}
 WORKING_SIDE = 128
 AFTER = (
     "none",
@@ -77,8 +78,7 @@ def main() -> None:
     """Run one part and write what it found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=("bands", "scores", "frontier", "page"))
-    parser.add_argument("--people", type=int, default=2, help="rendered people; 2 portraits more")
-    parser.add_argument("--from", type=int, default=0, dest="skipped", help="people left out first")
+    parser.add_argument("--photos", default=",".join(SOURCES), help="names, with commas")
     parser.add_argument("--ratios", default="1,4", help="photo size by working size")
     parser.add_argument("--robust", default="web", help="of the frontier")
     arguments = parser.parse_args()
@@ -87,8 +87,8 @@ def main() -> None:
         write_page(json.loads(RESULTS.read_text()))
         return
     ratios = [int(text) for text in arguments.ratios.split(",")]
-    people = PEOPLE[arguments.skipped : arguments.skipped + arguments.people]
-    photos = [(ratio, *one) for ratio in ratios for one in load_photos(ratio, people)]
+    names = arguments.photos.split(",")
+    photos = [(ratio, *one) for ratio in ratios for one in load_photos(ratio, names)]
     before = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     parts: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
         "bands": lambda: measure_bands(photos),
@@ -100,13 +100,13 @@ def main() -> None:
         _keep(arguments.part, row)
 
 
-def load_photos(ratio: int, people: Sequence[Path]) -> Iterator[tuple[str, Photo]]:
+def load_photos(ratio: int, names: Sequence[str]) -> Iterator[tuple[str, Photo]]:
     """Free portraits and rendered people, `ratio` times as large as the editor works.
 
     Rendered people are enlarged: they are smooth, and so is their change easily seen.
     """
     area = (WORKING_SIDE * ratio) ** 2
-    for path in (ASTRONAUT, GRACE_HOPPER, *people):
+    for path in (SOURCES[name] for name in names):
         photo = load_photo(path)
         width, height = photo.size
         factor = math.sqrt(area / (width * height))

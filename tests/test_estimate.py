@@ -158,9 +158,9 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 def test_protect_says_what_it_will_take(capsys, photo: Path, folder: Path) -> None:
     code, out, err = run(
         capsys, "protect", photo, "--editor", "flux-kontext", "--weights", folder, "--device",
-        "cpu", "--preset", "fast", "--steps", 20, "--epsilon", 64, "--method", "sign", "--robust", "off",
-        "--blocks", "double:0", "--working-size", "64", "--samples-per-step", 2, "--json",
-        "--stream-weights", "--accept-weak",
+        "cpu", "--preset", "fast", "--steps", 20, "--epsilon", 64, "--method", "sign",
+        "--robust", "off", "--blocks", "double:0", "--working-size", "64", "--samples-per-step", 2,
+        "--json", "--stream-weights", "--accept-weak",
     )  # fmt: skip
     report = json.loads(out)
     assert code == 0, report
