@@ -5,13 +5,17 @@ Skipped, and loudly, where the programs are missing: `make camera-tools` install
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_models
 import torch
+from kills_many import make_work, protect_all
 from PIL import Image
 from torch.nn import functional
 
@@ -34,6 +38,8 @@ pytest.importorskip("pillow_heif", reason="ROUND TRIPS NOT TESTED: pip install '
 pytestmark = pytest.mark.skipif(bool(camera_files.MISSING), reason=camera_files.REASON)
 
 BUDGET = 8
+
+KEPT = ("protected", "weak")
 
 LAYOUT = (
     r"System:|SourceFile|ExifTool:|File:(FileSize|CurrentIPTCDigest|YCbCrSubSampling|ExifByteOrder)"
@@ -244,3 +250,21 @@ def test_gif_of_one_frame_is_read_and_saved_as_another_format(folder):
         check_output(photo, folder / "out" / "one.gif")
     save_photo(photo.pixels, photo, folder / "out" / "one.png")
     assert describe(folder / "out" / "one.png")["PNG:Comment"] == "from a program"
+
+
+def test_a_folder_of_such_files_is_protected_each_in_its_own_format(folder, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    names = ["turned6.jpg", "motion.jpg", "scan.tiff", "phone.heic", "phone.avif", "print.jpg"]
+    for name in names:
+        (photos / name).write_bytes(make(folder, name).read_bytes())
+    work = make_work(tiny_models.save_tiny_pipeline(tmp_path / "editor"), tmp_path / "out")
+    rows = protect_all(photos, replace(work, settings=replace(work.settings, step_limit=80)))
+    assert sorted(row["name"] for row in rows) == sorted(names)
+    assert {row["name"]: row["message"] for row in rows if row["status"] not in KEPT} == {}
+    for name in names:
+        before, after = describe(photos / name), describe(work.folder / name)
+        assert after["File:MIMEType"] == before["File:MIMEType"]
+        _compare_tags(before, after, name.rpartition(".")[2])
+        report = json.loads((work.folder / f"{name}.json").read_bytes())
+        assert ("motion photo" in str(report["notes"])) is (name == "motion.jpg")
