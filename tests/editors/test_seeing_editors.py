@@ -539,3 +539,20 @@ def test_what_draws_share_of_the_photo_changes_no_number_and_saves_work(
     torch.testing.assert_close(value, plain, atol=1e-6, rtol=1e-6)
     assert float((gradient - whole).norm() / whole.norm()) < 1e-5
     assert work < (0.65 if place is None else 0.55) * all_of_it
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_what_draws_share_is_the_same_where_weights_are_streamed(
+    folders: Any, precision: str
+) -> None:
+    case = next(case for case in CASES if case.target_last)
+    image, found = photo(WIDE, HIGH), []
+    for stream in (False, True):
+        editor = load(case, folders(case), dtype=precision, stream_weights=stream)
+        draws = [
+            (editor.encode_prompt(words, image), 0.9, noise_of(editor, number))
+            for number, words in enumerate(("sit", "smile"))
+        ]
+        context = editor.encode_image(image).detach().requires_grad_()
+        found.append(attend_all(editor, context, draws, share=True)[:2])
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))

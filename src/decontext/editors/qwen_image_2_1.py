@@ -16,7 +16,7 @@ import torch
 from decontext.editors._base import EditorInfo, Outlook
 from decontext.editors.joint.editor import JointEditor
 from decontext.editors.language.loading import diagnose_seeing, load_seeing
-from decontext.editors.qwen.causal import TRANSFORMER
+from decontext.editors.qwen.causal import ENCODER, TRANSFORMER
 from decontext.editors.qwen.causal_kind import PUBLISHED, RECIPE, CausalKind
 
 INFO = EditorInfo(
@@ -61,7 +61,7 @@ def load(
 
 def diagnose() -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
-    return diagnose_seeing(INFO, kind(), TRANSFORMER, PUBLISHED)
+    return diagnose_seeing(INFO, kind(), TRANSFORMER, PUBLISHED, encoder=ENCODER)
 
 
 def kind() -> CausalKind:

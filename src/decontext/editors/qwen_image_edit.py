@@ -18,6 +18,7 @@ from decontext.editors.joint.editor import JointEditor
 from decontext.editors.language.loading import diagnose_seeing, load_seeing
 from decontext.editors.language.weightless import weightless_seeing
 from decontext.editors.qwen.kind import EDIT, PUBLISHED, SMALL_VAE, TRANSFORMER, QwenKind
+from decontext.editors.qwen.wiring import ENCODER
 from decontext.editors.weights.weightless import Held
 
 INFO = EditorInfo(
@@ -63,7 +64,7 @@ def load(
 
 def diagnose() -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
-    return diagnose_seeing(INFO, kind(), TRANSFORMER, PUBLISHED)
+    return diagnose_seeing(INFO, kind(), TRANSFORMER, PUBLISHED, encoder=ENCODER)
 
 
 def weightless(held: Held) -> JointEditor:

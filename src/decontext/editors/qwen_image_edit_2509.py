@@ -17,6 +17,7 @@ from decontext.editors.joint.editor import JointEditor
 from decontext.editors.language.loading import diagnose_seeing, load_seeing
 from decontext.editors.language.weightless import weightless_seeing
 from decontext.editors.qwen.kind import PLUS, PUBLISHED, SMALL_VAE, TRANSFORMER, QwenKind
+from decontext.editors.qwen.wiring import ENCODER
 from decontext.editors.weights.weightless import Held
 
 INFO = replace(
@@ -50,7 +51,7 @@ def load(
 
 def diagnose(info: EditorInfo = INFO) -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
-    return diagnose_seeing(info, kind(), TRANSFORMER, PUBLISHED)
+    return diagnose_seeing(info, kind(), TRANSFORMER, PUBLISHED, encoder=ENCODER)
 
 
 def weightless(held: Held, info: EditorInfo = INFO) -> JointEditor:

@@ -12,7 +12,14 @@ import torch
 from decontext.attention import resolve_blocks
 from decontext.editors._base import EditorInfo, Outlook
 from decontext.editors.weights.loading import choose_device
-from decontext.editors.weights.plan import TEXT_TOKENS, Demand, Dimensions, choose_plan
+from decontext.editors.weights.plan import (
+    FLUX_ENCODER,
+    TEXT_TOKENS,
+    Demand,
+    Dimensions,
+    Encoder,
+    choose_plan,
+)
 from decontext.errors import EditorError
 from decontext.machine import free_memory
 
@@ -35,14 +42,15 @@ def diagnose_flux(
     gated: bool = True,
     text_tokens: int = TEXT_TOKENS,
     dimensions: Dimensions = PUBLISHED,
+    encoder: Encoder = FLUX_ENCODER,
 ) -> Outlook:
     """Plans on the best device, and what of the weights is not on this machine.
 
     `files` are some of the repository's; a `gated` one gives them only to who is logged in.
-    `dimensions` are the published transformer's.
+    `dimensions` are the published transformer's, `encoder` is its autoencoder.
     """
     device = choose_device(None)
-    plans = tuple(_plan(device, dimensions, *case, text_tokens) for case in cases)
+    plans = tuple(_plan(device, dimensions, *case, text_tokens, encoder) for case in cases)
     return Outlook(plans, _missing(info, files, gated))
 
 
@@ -52,10 +60,17 @@ def _plan(
     blocks: str,
     size: tuple[int, int],
     text_tokens: int,
+    encoder: Encoder,
 ) -> str:
     numbers = resolve_blocks(blocks, dimensions.double, dimensions.single)
     demand = Demand(
-        max(numbers) + 1, len(numbers), (size,), device.type == "cuda", text_tokens=text_tokens
+        max(numbers) + 1,
+        len(numbers),
+        (size,),
+        device.type == "cuda",
+        text_tokens=text_tokens,
+        encoder=encoder,
+        beside=encoder.parameters,
     )
     case = f"--blocks {blocks} at {size[0]} x {size[1]} on {device.type}"
     try:

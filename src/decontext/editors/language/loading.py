@@ -19,6 +19,7 @@ from decontext.editors.joint.loading import Recipe, open_pipeline
 from decontext.editors.language.patches import Grid
 from decontext.editors.language.processor import Processor
 from decontext.editors.language.seeing import SeeingParts, SeeingText
+from decontext.editors.weights.plan import FLUX_ENCODER, Encoder
 from decontext.editors.weights.text import TextModels
 from decontext.editors.weights.transformer import count_published
 
@@ -99,13 +100,14 @@ def diagnose_seeing(
     transformer: str,
     config: Mapping[str, Any],
     *,
-    grid: Grid | None = None,
+    encoder: Encoder = FLUX_ENCODER,
 ) -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
     return diagnose_flux(
         info,
-        text_tokens=kind.text_tokens(grid or Grid()),
+        text_tokens=kind.text_tokens(Grid()),
         dimensions=count_published(transformer, config),
+        encoder=encoder,
         gated=False,
         files=("model_index.json", "vae/diffusion_pytorch_model.safetensors"),
     )

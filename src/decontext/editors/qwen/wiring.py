@@ -20,7 +20,7 @@ from decontext.editors.joint.engine import Size, Text, text_first
 from decontext.editors.weights.plan import Encoder
 from decontext.photo.resampling import resize
 
-ENCODER = Encoder(again=1_945, kept=4_700, flop=6.75e6, runs=3.5)
+ENCODER = Encoder(again=1_945, kept=4_700, flop=6.75e6, parameters=126_892_531, runs=3.5)
 """Counted on torch's meta device, as FLUX's."""
 
 MULTIPLE = 32

@@ -50,17 +50,18 @@ class Encoder:
         again: bytes while the gradient passes, block by block.
         kept: bytes where nothing is computed twice; it stays while the transformer keeps its own.
         flop: floating-point operations on the way there.
-        runs: how often as many, on both ways, where activations are computed twice.
+        parameters: how many it has.
+        runs: how often as many operations, on both ways, where activations are computed twice.
     """
 
     again: float
     kept: float
     flop: float
+    parameters: int
     runs: float = 4.0
 
 
-FLUX_ENCODER = Encoder(again=1_965, kept=3_300, flop=4.25e6)
-ENCODER_PARAMETERS = 83_819_683
+FLUX_ENCODER = Encoder(again=1_965, kept=3_300, flop=4.25e6, parameters=83_819_683)
 ENCODER_WIDTH = 128
 """Channels of FLUX's autoencoder at the size of the picture, for which its numbers hold."""
 
@@ -170,7 +171,7 @@ class Demand:
     text_tokens: int = TEXT_TOKENS
     encoder: Encoder = FLUX_ENCODER
     encoder_width: int = ENCODER_WIDTH
-    beside: int = ENCODER_PARAMETERS
+    beside: int = FLUX_ENCODER.parameters
 
     @property
     def pixels(self) -> int:
