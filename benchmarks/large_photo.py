@@ -4,6 +4,7 @@
 
 protects random photos of 4 to 3 against kontext-mini as `decontext protect` does, each in a process
 of its own, and prints the peak of the process's memory above the loaded editor, phase by phase.
+So few steps do not protect a photo: it is gone on with, which takes the most memory.
 `--output NAME.jpg` and `NAME.png` differ: steps see a photo that is saved as JPEG through that.
 """
 
@@ -48,6 +49,7 @@ def measure(megapixels: float, given: argparse.Namespace, answer: Connection) ->
     settings = ProtectSettings(
         method=given.method,
         steps=given.steps,
+        step_limit=given.step_limit,
         robust=given.robust,
         seed=given.seed,
         verify_noises=1,
@@ -99,6 +101,7 @@ def main() -> None:
     parser.add_argument("--megapixels", default="48")
     parser.add_argument("--method", default=ProtectSettings().method)
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--step-limit", type=int, help="where the verdict is not strong")
     parser.add_argument("--robust", default="web")
     parser.add_argument("--output", default="protected.jpg")
     parser.add_argument("--seed", type=int, default=0)

@@ -199,3 +199,17 @@ def test_large_photo_ends_on_the_same_levels_with_less_memory(
     assert large.kept.dtype == torch.uint8 and ordinary.kept.dtype == torch.float32
     assert torch.equal(large.best, quantise(ordinary.best, original, EPSILON))
     assert torch.equal(large.best, quantise(large.best, original, EPSILON))
+
+
+def test_levels_to_go_on_from_become_the_memory_of_the_best_of_a_large_photo(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = _photo(3)
+    weights = torch.randn(original.shape, generator=torch.Generator().manual_seed(1))
+    monkeypatch.setattr("decontext.pgd.LARGE_PHOTO", 16)
+    start = _run(lambda image: (image * weights).sum(), original)[0].best.mul(255).round()
+    kept = start.to(torch.uint8)
+    last = _run(lambda image: (image * weights).sum(), original, start=kept)[-1]
+    other = _run(lambda image: (image * weights).sum(), original, start=start.div(255))[-1]
+    assert last.kept.data_ptr() == kept.data_ptr() != other.kept.data_ptr()
+    assert torch.equal(last.best, other.best)

@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import threading
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -20,13 +21,14 @@ from torch import Tensor
 import decontext
 from decontext import Result
 from decontext.errors import InputError, NotProtectedError
+from decontext.keywords import choose_settings
 from decontext.photo.images import levels, load_photo, read_pixels, to_array
 from decontext.photo.portraits import ASTRONAUT
-from decontext.progress import drain
-from decontext.protect import improve, protect_steps
+from decontext.progress import Meter, drain
+from decontext.protect import improve, protect_steps, reach
 from decontext.publishing.transforms import Transform
 from decontext.report import Report, report_path, settings_from_report, sha256
-from decontext.saving import default_output, saved_as
+from decontext.saving import AS_IT_IS, default_output, saved_as
 from decontext.settings import CONTROLS, ObjectiveName
 
 # Random weights hardly look at the content: a strong budget on one block still moves them.
@@ -225,6 +227,29 @@ def test_run_goes_on_to_its_step_limit_from_where_it_is_and_says_what_was_reache
     assert error.value.verification.sentence in str(error.value)
     assert "--accept-weak" in error.value.hint
     assert [path.name for path in tmp_path.iterdir()] == ["me.png"]
+
+
+def test_what_was_measured_and_is_too_weak_makes_room_for_further_steps(
+    editor: Any, tmp_path: Path
+) -> None:
+    photo = load_photo(_save_photo(tmp_path / "me.png"))
+    settings = choose_settings(
+        **{**STRONG, "verify_prompts": 1, "verify_noises": 1, "steps": 1, "step_limit": 3}
+    )
+    pictures: list[weakref.ref[Tensor]] = []
+
+    def save(picture: Tensor) -> Tensor:
+        assert not [one for one in pictures if one() is not None]
+        saved = picture.clone()
+        pictures.append(weakref.ref(saved))
+        return saved
+
+    meter = Meter(steps=1, passes=3)
+    saved, found, steps = reach(
+        "strong", photo, editor, settings, saving=AS_IT_IS, save=save, meter=meter
+    )
+    assert (len(pictures), steps, found.level == "strong") == (3, 3, False)
+    assert levels(photo.pixels, saved) == found.levels > 0
 
 
 def test_report_without_its_photo_is_replaced_and_another_file_is_not(

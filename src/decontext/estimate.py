@@ -104,14 +104,15 @@ def photo_memory(photo: Photo, settings: ProtectSettings, *, jpeg: bool | None =
     """Bytes that a photo takes at its own size while it is protected, at the peak.
 
     In a step there are the photo, the iterate, the velocity and the best iterate; beside them the
-    photo as it was published, with the bytes of a JPEG, or the gradient; and what the file itself
-    holds, where that is kept. `jpeg` says whether it is saved as one, by default as it came.
+    photo as it was published, with the bytes of a JPEG (of a large photo fewer at a time), or the
+    gradient; and what the file itself holds, where that is kept. `jpeg` says whether it is saved
+    as one, by default as it came.
     """
     pixels = photo.size[0] * photo.size[1]
     large = pixels > LARGE_PHOTO
     published = settings.robust != "off" or (photo.format == "JPEG" if jpeg is None else jpeg)
     kept = 4 + 4 + (2 + 1 if large else 4 + 4)
-    step = kept + (4 + 3 if published else 4)
+    step = kept + 4 + ((1.5 if large else 3) if published else 0)
     held = 0 if photo.own is None else photo.own.values.nbytes
     # Afterwards the photo, its protected copy, what was read of the file, and noise as strong.
-    return 3 * pixels * max(step, 4 * 4) + held
+    return round(3 * pixels * max(step, 4 * 4)) + held

@@ -103,6 +103,7 @@ def descend(
         check: picture to scalar tensor, run without gradient; `function` where None.
         check_every: steps between checks.
         start: picture within the budget to go on from, like the original; itself the best so far.
+            Of a large photo given as 8-bit levels, uint8, its memory holds the best from then on.
 
     Yields: a `Step` after every step.
     Raises:
@@ -115,16 +116,19 @@ def descend(
     judge = check or function
     pixels = original.detach()[:, :1] if shared_channels else original.detach()
     large = pixels.shape[-2] * pixels.shape[-1] > LARGE_PHOTO
+    start_value = best_value = _judge(judge, pixels, original)
     first = pixels if start is None else read_kept(start)[:, : pixels.shape[1]]
+    if start is not None:
+        best_value = _judge(judge, first, original)
+    if large and start is not None and start.dtype == torch.uint8:
+        best = start[:, : pixels.shape[1]]
+    else:
+        best = _keep(first, pixels, epsilon) if large else first.clone()
     image = _draw_start(first, epsilon * random_start, generator)
+    del first, start  # of a large photo they are as large as everything else
     project_(image, pixels, epsilon)
     image.requires_grad_()
     velocity = torch.zeros_like(pixels, dtype=torch.bfloat16 if large else pixels.dtype)
-    best = _keep(first, pixels, epsilon) if large else first.clone()
-    start_value = best_value = _judge(judge, pixels, original)
-    if start is not None:
-        best_value = _judge(judge, first, original)
-    del first, start  # of a large photo they are as large as everything else
     for index in range(1, steps + 1):
         size = step_size * decay(schedule, index, steps)
         value, gradient = _differentiate(function, image, original)

@@ -230,12 +230,16 @@ def reach(
     """
     for picture, steps in improve(photo, editor, settings, saving, on_step=meter.stepped):
         saved = save(picture)
-        del picture  # Further steps need a large photo's memory.
+        del picture
         verification = measure(saved, photo, editor, settings, on_measure=meter.measured)
-        reached = saved, verification, steps
+        taken = steps
         if verification.reaches(least):
             break
-    return reached
+        levels = saved.mul(LEVELS).round_().to(torch.uint8)
+        del saved  # Further steps need a large photo's memory.
+    else:
+        saved = levels.div(LEVELS)
+    return saved, verification, taken
 
 
 def improve(

@@ -113,12 +113,12 @@ def test_summary_counts_the_edits_that_show_the_same_person(
     page = build_demo_page(measured)
     assert "The edit of the photo shows the same person." in page
     assert "levels; the change " in page and "where it is seen" in page
-    assert "The edit of the protected photo shows somebody else." in page
+    assert "The edit of the protected photo shows another face." in page
     assert "same person is in 2 of the photos, in 0 of the protected photos, and in 1 of" in page
-    assert demo.Edit.judge(0.3628) == "0.3628 somebody else"
-    assert demo.Edit.judge(-0.001) == "0.00 somebody else"
+    assert demo.Edit.judge(0.3628) == "0.3628 another face"
+    assert demo.Edit.judge(-0.001) == "0.00 another face"
     assert demo.Edit.judge(0.7) == "0.70 the same person"
-    assert demo.Edit.judge(0.1) == "0.10 somebody else"
+    assert demo.Edit.judge(0.1) == "0.10 another face"
     assert demo.Edit.judge(None) == "no face found"
 
 

@@ -293,7 +293,7 @@ def test_command_evaluates_a_folder_and_says_what_it_found(
     assert (output / "index.html").exists()
     assert values["photos"][1]["status"] == "unreadable"
     assert values["found"][0].startswith("The same person is in 0 of 1 edits of the original")
-    assert values["found"][-1].startswith("one photo: a direction, no more.")
+    assert values["found"][-1].startswith("One photo: a direction, no more.")
     assert [line.split(":")[0] for line in values["failed"]] == ["d-broken.JPG"]
     assert values["demonstration"] is False
     after = values["versions"]["uniform 16/255"]["after"]

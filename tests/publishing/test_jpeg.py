@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +19,8 @@ import decontext.publishing.jpeg as jpeg
 from decontext.errors import InputError
 from decontext.photo.images import read_pixels, to_array
 from decontext.photo.portraits import ASTRONAUT
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +122,25 @@ def test_strips_give_the_gradient_of_the_whole(
 def test_what_no_jpeg_can_be_is_refused(shape: tuple[int, ...], quality: int, message: str) -> None:
     with pytest.raises(InputError, match=message):
         jpeg.compress(torch.zeros(shape), quality)
+
+
+@pytest.mark.slow
+def test_large_photo_takes_little_more_than_its_result() -> None:
+    """In a process of its own: what others left behind does not count."""
+    code = """
+import torch
+from benchmarks.step import _peak, _reset_peak
+from decontext.publishing.jpeg import compress_in_turn
+
+torch.set_num_threads(1)
+cpu, image = torch.device("cpu"), torch.rand((1, 3, 5000, 7000))
+compress_in_turn(image[..., :64, :64], [(95, True)])
+before = _reset_peak(cpu)
+compress_in_turn(image, [(95, True), (75, False)])
+print((_peak(cpu) - before) / (5000 * 7000))
+"""
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=250, cwd=ROOT
+    )
+    assert 12 < float(done.stdout) < 14.5  # bytes a pixel; the result has 12

@@ -130,7 +130,7 @@ def _was_measured(photo: PhotoAnalysis) -> bool:
 def _judge(value: float | None) -> str:
     if value is None:
         return "no face found"
-    who = "the same person" if value >= THRESHOLD else "somebody else"
+    who = "the same person" if value >= THRESHOLD else "another face"
     return f"{number_beside(value, THRESHOLD)} {who}"
 
 

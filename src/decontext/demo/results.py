@@ -161,7 +161,7 @@ def tell(similarity: float | None) -> str:
     """Whom an edit shows, in words."""
     if similarity is None:
         return "no face that can be recognised"
-    return "the same person" if shows(similarity) else "somebody else"
+    return "the same person" if shows(similarity) else "another face"
 
 
 def count_same(edits: Sequence[Edit]) -> tuple[int, int, int]:

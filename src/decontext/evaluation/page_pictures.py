@@ -97,7 +97,7 @@ class _PhotoPictures:
         value, threshold = row["identity"][name], self._figures.heading["thresholds"][name]
         if value is None:
             return "no face" if not row["faces"] else "not comparable"
-        who = "the same person" if value >= threshold else "somebody else"
+        who = "the same person" if value >= threshold else "another face"
         return f"{number_beside(value, threshold)} {who}"
 
     def _difference(self, original: Tensor, protected: Tensor, label: str) -> Figure:

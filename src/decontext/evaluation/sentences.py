@@ -42,5 +42,5 @@ def warn_of_few(figures: Figures) -> str:
     count = len(set(map(content_of, figures.edits(ORIGINAL))))
     if count >= FEW:
         return ""
-    photos = "one photo" if count == 1 else f"{count} photos"
+    photos = "One photo" if count == 1 else f"{count} photos"
     return f"{photos}: a direction, no more. An interval of so few looks surer than it is."

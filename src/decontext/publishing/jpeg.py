@@ -10,7 +10,7 @@ keeps some twenty copies of the photo for its backward pass. This keeps none.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from decontext.errors import InputError
+from decontext.machine import give_back_memory
 from decontext.photo.levels import strips
 
 EXACT_UP_TO = 2048 * 2048
@@ -93,13 +94,9 @@ class _Through(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, codecs: Sequence[Codec]) -> Tensor:
-        (quality, full_colour), *others = codecs
-        file = _write(_to_pillow(image), quality, full_colour)
-        for quality, full_colour in others:
-            file = _write(_read(file), quality, full_colour)
-        decoded = _read(file)
-        del file  # Of a large photo it takes as much as a channel.
-        return _from_pillow(decoded).to(image.device, image.dtype)
+        *others, (quality, full_colour) = codecs
+        pixels, _ = _pixels(_write(_write_and_read(image, others), quality, full_colour))
+        return pixels.to(image.device, image.dtype)
 
     @staticmethod
     @once_differentiable
@@ -112,16 +109,13 @@ class _Jpeg(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, quality: int, full_colour: bool) -> Tensor:
-        file = _write(_to_pillow(image), quality, full_colour)
-        decoded = _read(file)
-        del file
+        pixels, tables = _pixels(_write(_to_pillow(image), quality, full_colour))
         ctx.large = image.shape[-1] * image.shape[-2] > EXACT_UP_TO
         if not ctx.large:
-            tables = decoded.quantization
             ctx.tables = [torch.tensor(tables[min(c, len(tables) - 1)]) for c in (0, 1, 1)]
             ctx.halved = not full_colour
             ctx.save_for_backward(image)
-        return _from_pillow(decoded).to(image.device, image.dtype)
+        return pixels.to(image.device, image.dtype)
 
     @staticmethod
     @once_differentiable
@@ -194,8 +188,11 @@ _BASIS = _make_basis()
 
 
 def _write(picture: Image.Image, quality: int, full_colour: bool) -> bytes:
-    """A picture as a file. It is read again by a call of its own: a large picture is gone by then,
-    and its memory is used again."""
+    """A picture as a file.
+
+    It is read again by a call of its own: a large picture is gone by then, and its memory is used
+    again.
+    """
     content = io.BytesIO()
     subsampling = _FULL if full_colour else _HALVED
     picture.save(content, "JPEG", quality=quality, subsampling=subsampling)
@@ -221,10 +218,34 @@ def _to_pillow(image: Tensor) -> Image.Image:
     return Image.merge("RGB", planes)
 
 
-def _from_pillow(picture: Image.Image) -> Tensor:
-    result = torch.empty((1, 3, picture.height, picture.width))
-    for rows in strips(result):
-        part = picture.crop((0, rows.start, picture.width, rows.stop))
-        for target, plane in zip(result[0, :, rows], part.split(), strict=True):
-            target.copy_(torch.from_numpy(np.array(plane))).div_(255)
-    return result
+def _write_and_read(image: Tensor, codecs: Sequence[Codec]) -> Image.Image:
+    """A picture as it comes back from these files in turn."""
+    picture = _to_pillow(image)
+    for quality, full_colour in codecs:
+        picture = _read(_write(picture, quality, full_colour))
+    return picture
+
+
+def _pixels(file: bytes) -> tuple[Tensor, Mapping[int, Sequence[int]]]:
+    """The pixels of a file and its quantisation tables.
+
+    By way of whole numbers: of a large picture each plane is gone before the next takes memory of
+    the result, and Pillow's copy before all of them.
+    """
+    decoded = _read(file)
+    del file  # Nobody else has it, and of a large photo it is as large as a plane.
+    tables, (width, height) = decoded.quantization, decoded.size
+    planes = [torch.empty((height, width), dtype=torch.uint8) for _ in range(3)]
+    for rows in strips(planes[0]):
+        part = decoded.crop((0, rows.start, width, rows.stop))
+        for plane, levels in zip(planes, part.split(), strict=True):
+            plane[rows] = torch.from_numpy(np.array(levels))
+    del decoded
+    if width * height > EXACT_UP_TO:
+        give_back_memory()
+    result = torch.empty((1, 3, height, width))
+    for target in result[0]:
+        plane = planes.pop(0)
+        for rows in strips(target):
+            target[rows].copy_(plane[rows]).div_(255)
+    return result, tables
