@@ -217,7 +217,7 @@ def test_cache_lists_and_clears(capsys, monkeypatch, tmp_path: Path, folder: Pat
     assert list((tmp_path / "kept" / "text").iterdir()) == []
 
 
-@pytest.mark.parametrize(("megapixels", "most"), [(12, 0.9 * 1024**3), (48, 2.5 * 1024**3)])
+@pytest.mark.parametrize(("megapixels", "most"), [(12, 0.9 * 1024**3), (48, 2.5e9)])
 def test_memory_of_a_photo_is_said_and_bounded(editor: Any, megapixels: int, most: float) -> None:
     from decontext.estimate import photo_memory
 
