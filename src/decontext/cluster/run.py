@@ -35,6 +35,10 @@ STORE_BYTES = 256 * 2**20
 """Of Ray's object store where this process starts Ray; only names and rows pass through it."""
 
 
+STARTS = 3
+"""How often Ray is started here before that counts as failed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
     """Which cluster, and how much of it.
@@ -134,7 +138,7 @@ def running_ray(cluster: Cluster, *, threads: int) -> Iterator[None]:
             "include_dashboard": False,
         }
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+        _start(options, tries=1 if cluster.address else STARTS)
     except Exception as error:  # Ray raises plain ones, where its processes do not come up in time.
         reason = str(error).split("\n")[0]
         if cluster.address is None:
@@ -149,6 +153,20 @@ def running_ray(cluster: Cluster, *, threads: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _start(options: dict[str, Any], *, tries: int) -> None:
+    """`ray.init`, more than once: its processes have half a minute, which a busy machine takes."""
+    import ray
+
+    for number in range(1, tries + 1):
+        try:
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+            return
+        except Exception:
+            ray.shutdown()
+            if number == tries:
+                raise
 
 
 def _stream(
