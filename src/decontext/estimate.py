@@ -13,8 +13,9 @@ import torch
 
 from decontext.attention import resolve_blocks
 from decontext.editors import Editor, Estimates
+from decontext.editors.several import Crew, gather
 from decontext.least_visible import JUDGED_DRAWS
-from decontext.machine import describe_bytes, describe_seconds, matmul_rate
+from decontext.machine import describe_bytes, describe_seconds, free_memory, matmul_rate
 from decontext.objectives import working_sizes
 from decontext.pgd import CHECK_EVERY
 from decontext.settings import LARGE_PHOTO
@@ -66,13 +67,30 @@ class Estimate:
         )
 
 
-def estimate_run(photo: Photo, editor: Editor, settings: ProtectSettings) -> Estimate | None:
-    """What protecting a photo will take; None for editors that cannot say.
+def estimate_run(photo: Photo, editor: Editor | Crew, settings: ProtectSettings) -> Estimate | None:
+    """What protecting a photo will take, of several editors all; None for those that cannot say.
 
     Raises:
         InputError: the editor has no such blocks or sizes.
         EditorError: the weights do not fit in any way.
     """
+    crew = gather(editor)
+    each = [_estimate_one(photo, one, settings) for one in crew]
+    known = [one for one in each if one is not None]
+    if len(known) < len(crew):
+        return None
+    memory = [one.memory for one in known]
+    return Estimate(
+        seconds=sum(one.seconds for one in known),
+        step_seconds=sum(one.step_seconds for one in known),
+        memory=sum(memory) if sum(memory) <= free_memory(crew.device) else max(memory),
+        photo_memory=known[0].photo_memory,
+        sizes=tuple(dict.fromkeys(size for one in known for size in one.sizes)),
+        words="; ".join(one.words for one in known),
+    )
+
+
+def _estimate_one(photo: Photo, editor: Editor, settings: ProtectSettings) -> Estimate | None:
     if not isinstance(editor, Estimates):
         return None
     info = editor.info

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 import torch
 from torch import Tensor
 
-from decontext.objectives import CHECK_SEED, Objective
+from decontext.objectives import CHECK_SEED, Objective, worst_of
 from decontext.pgd import Step
 from decontext.photo.images import Photo
 from decontext.publishing.copies import (
@@ -36,7 +36,7 @@ def least_visible_steps(
     settings: ProtectSettings,
     *,
     proportion: Objective,
-    judged_proportion: Objective,
+    judged_proportions: Sequence[Objective],
     saving: Callable[[Tensor], Tensor],
     sizes: Sequence[tuple[int, int]],
     generator: torch.Generator,
@@ -49,12 +49,14 @@ def least_visible_steps(
 
     Args:
         proportion: what a step lowers.
-        judged_proportion: the same with one draw for each call, for the judgements.
+        judged_proportions: of each editor, with one draw for each call, for the judgements; the
+            editor that the picture does worst against counts.
         saving: what the file format does to a picture.
         sizes: at which the editor sees the photo, `(width, height)`.
         generator: of the copies, the draws and the first change.
         start: a picture found before, to go on from.
     """
+    worst = worst_of([_Judge(one, saving) for one in judged_proportions])
 
     def expect(image: Tensor, kind: str) -> Tensor:
         copy = draw_copy(kind, settings.robust, photo.size, generator)
@@ -64,7 +66,7 @@ def least_visible_steps(
         expect,
         photo.pixels,
         build_demands(settings),
-        judge=_Judge(judged_proportion, saving),
+        judge=lambda image: float(worst(image)),
         epsilon=settings.budget,
         steps=settings.steps,
         generator=generator,
@@ -93,7 +95,7 @@ class _Judge:
         self._proportion, self._saving = proportion, saving
 
     @torch.no_grad()
-    def __call__(self, image: Tensor) -> float:
+    def __call__(self, image: Tensor) -> Tensor:
         draws, saved = torch.Generator().manual_seed(CHECK_SEED), self._saving(image)
         values = [float(self._proportion(saved, draws)) for _ in range(JUDGED_DRAWS)]
-        return statistics.fmean(values)
+        return torch.tensor(statistics.fmean(values), dtype=torch.float64)

@@ -8,12 +8,14 @@ from __future__ import annotations
 from torch import Tensor
 
 from decontext.editors import Editor, LoadsForMeasuring
+from decontext.editors.several import Crew, gather
 from decontext.errors import NotProtectedError
 from decontext.photo.images import Photo
-from decontext.progress import OnMeasure
+from decontext.preparing import settle_each
+from decontext.progress import OnMeasure, share
 from decontext.prompts import HELD_OUT
 from decontext.settings import ProtectSettings
-from decontext.verdict import Verification
+from decontext.verdict import Verification, weakest
 from decontext.verify import verify
 
 MISSED_BY = 0.03
@@ -23,12 +25,33 @@ MISSED_BY = 0.03
 def measure(
     saved: Tensor,
     photo: Photo,
-    editor: Editor,
+    editor: Editor | Crew,
     settings: ProtectSettings,
     *,
     on_measure: OnMeasure | None = None,
 ) -> Verification:
-    """`verify` a picture as the settings say, in the editor's best precision."""
+    """`verify` a picture as the settings say, in the editor's best precision.
+
+    Of several editors: the verification that the picture does worst in, with the others.
+    """
+    crew = gather(editor)
+    own, counts = settle_each(photo, crew, settings), share(on_measure, len(crew))
+    return weakest(
+        [
+            _measure(saved, photo, crew.turn(one), settled, on_measure=count)
+            for one, settled, count in zip(crew, own, counts, strict=True)
+        ]
+    )
+
+
+def _measure(
+    saved: Tensor,
+    photo: Photo,
+    editor: Editor,
+    settings: ProtectSettings,
+    *,
+    on_measure: OnMeasure | None,
+) -> Verification:
     return verify(
         saved,
         photo,
@@ -44,10 +67,19 @@ def measure(
 
 def missed(settings: ProtectSettings, verification: Verification) -> tuple[str, ...]:
     """What there is to say where the least visible change did not reach the wanted fall."""
-    wanted, reached = settings.wanted_fall, verification.drop
-    if not settings.least_visible or reached >= wanted - MISSED_BY:
+    wanted = settings.wanted_fall
+    if not settings.least_visible:
         return ()
-    return (f"attention was to fall by {wanted:.0%}, and fell by {reached:.0%}.",)
+    return tuple(
+        f"attention{_whose(verification, one)} was to fall by {wanted:.0%}, and fell by "
+        f"{one.drop:.0%}."
+        for one in verification.each
+        if one.drop < wanted - MISSED_BY
+    )
+
+
+def _whose(verification: Verification, one: Verification) -> str:
+    return f" of {one.editor}" if verification.others else ""
 
 
 def not_protected(verification: Verification, steps: int) -> NotProtectedError:
@@ -57,7 +89,7 @@ def not_protected(verification: Verification, steps: int) -> NotProtectedError:
         hint = "Try a higher --step-limit or a larger --epsilon, or take it with --accept-weak."
     error = NotProtectedError(
         f"after {steps} steps the photo did not measure as protected, and nothing was written. "
-        f"{verification.sentence}",
+        f"{' '.join(one.sentence for one in verification.each)}",
         hint,
     )
     error.verification = verification

@@ -6,11 +6,13 @@ difference made ten times as strong, and where it is seen. The protected photo i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from decontext.editors import Editor, load_editor
+from decontext.editors import Editor
+from decontext.editors.several import Crew, gather
 from decontext.photo.files import check_targets
 from decontext.photo.images import Photo, load_photo
 from decontext.preparing import prepare
@@ -52,7 +54,7 @@ class Preview:
 
 def preview(
     photo: Photo | str | Path,
-    editor: Editor | str,
+    editor: Editor | str | Crew | Sequence[Editor | str],
     *,
     output: str | Path | None = None,
     settings: ProtectSettings | None = None,
@@ -72,10 +74,10 @@ def preview(
     settings = settings or ProtectSettings()
     target = Path(output) if output is not None else preview_output(photo.path)
     check_targets([target], inputs=(photo.path,), force=force)
-    loaded = load_editor(editor) if isinstance(editor, str) else editor
+    loaded = gather(editor)
     meter = Meter(
         steps=settings.planned_steps,
-        passes=count_passes(settings.verify_prompts, settings.verify_noises),
+        passes=count_passes(settings.verify_prompts, settings.verify_noises) * len(loaded),
         on_progress=on_progress,
     )
     meter.enter("preparing", "encoding instructions")

@@ -98,6 +98,17 @@ class Meter:
         self.enter("measuring", f"pass {done} of {total}")
 
 
+def share(on_measure: OnMeasure | None, parts: int) -> list[OnMeasure | None]:
+    """One count for each of several measurements that are as long as each other."""
+    if on_measure is None or parts == 1:
+        return [on_measure] * parts
+
+    def part(index: int) -> OnMeasure:
+        return lambda done, total: on_measure(index * total + done, parts * total)
+
+    return [part(index) for index in range(parts)]
+
+
 class Counter:
     """Counts steps from the first of the run, and passes them on."""
 

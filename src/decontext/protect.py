@@ -13,7 +13,7 @@ gets its name.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,17 +22,26 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from decontext.editors import Editor, load_editor
+from decontext.editors import Editor
+from decontext.editors.several import Crew, count_editors, describe_editors, gather
 from decontext.keywords import SettingsKeywords, choose_settings
 from decontext.least_visible import least_visible_steps
 from decontext.machine import explained_memory
 from decontext.notation import LEVELS
-from decontext.objectives import CHECK_SEED, build_objective, control_steps, working_sizes
+from decontext.objectives import (
+    CHECK_SEED,
+    Objective,
+    build_each,
+    control_steps,
+    together,
+    working_sizes,
+    worst_of,
+)
 from decontext.outcome import measure, missed, not_protected
 from decontext.pgd import Step, descend
 from decontext.photo.images import Photo, describe_losses, psnr, quantise
 from decontext.photo.sources import PhotoSource, to_photo
-from decontext.preparing import prepare, settle
+from decontext.preparing import prepare, settle_each
 from decontext.progress import Cancel, Counter, Meter, OnMeasure, OnProgress, OnStep, drain
 from decontext.publishing.chains import draw_chain, fixed_chains
 from decontext.publishing.transforms import Transform
@@ -49,7 +58,7 @@ FURTHER = 0.85
 
 def protect_steps(
     photo: Photo,
-    editor: Editor,
+    editor: Editor | Crew,
     settings: ProtectSettings,
     *,
     saving: Transform = AS_IT_IS,
@@ -60,27 +69,30 @@ def protect_steps(
     The picture is `(1, 3, height, width)`, whole 8-bit levels, within the budget. Close the
     generator to cancel. `saving` is what the file format will do to it, see `saved_as`; `start` is
     a picture that was returned before, to go on from. A control takes one step, whose values are
-    context proportions.
+    context proportions. Of a crew of editors, all are lowered at once.
 
     Source: arXiv 2512.16625, section 3, with the differences that `pgd` and `settings` name.
     """
-    settings = settle(photo, editor, settings)
+    crew, original = gather(editor), photo.pixels
+    own = settle_each(photo, crew, settings)
     if settings.objective in CONTROLS:
-        return (yield from control_steps(editor, photo.pixels, settings, grey=photo.is_grey))
-    original = photo.pixels
-    objective = build_objective(editor, original, settings)
+        first = crew.turn(crew.editors[0])
+        return (yield from control_steps(first, original, own[0], grey=photo.is_grey))
+    objective = together(build_each(crew, original, own), original)
     # A check judges a picture with the text that belongs to it, where the text is refreshed at all.
-    judging = replace(settings, refresh_text=min(1, settings.refresh_text))
-    single = build_objective(editor, original, judging, samples=1)
+    judging = [replace(one, refresh_text=min(1, one.refresh_text)) for one in own]
+    judged = build_each(crew, original, judging, samples=1)
     generator = torch.Generator().manual_seed(settings.seed)
     if settings.least_visible:
         search = least_visible_steps(
             photo,
             settings,
             proportion=objective,
-            judged_proportion=single,
+            judged_proportions=judged,
             saving=saving,
-            sizes=working_sizes(editor, original, settings.working_sides),
+            sizes=[
+                size for one in crew for size in working_sizes(one, original, settings.working_sides)
+            ],
             generator=generator,
             start=start,
         )
@@ -90,7 +102,7 @@ def protect_steps(
         chain = draw_chain(settings.robust, photo.size, generator)
         return objective(saving.then(chain)(image, generator), generator)
 
-    def check(image: Tensor) -> Tensor:
+    def check(single: Objective, image: Tensor) -> Tensor:
         draws = torch.Generator().manual_seed(CHECK_SEED)
         chains = [saving.then(chain) for chain in fixed_chains(settings.robust, photo.size)]
         return torch.stack([single(chain(image, draws), draws) for chain in chains]).mean()
@@ -106,7 +118,7 @@ def protect_steps(
         random_start=settings.random_start if start is None else 0.0,
         generator=generator,
         shared_channels=photo.is_grey,
-        check=check,
+        check=worst_of([partial(check, single) for single in judged]),
         start=start,
     ):
         yield step
@@ -115,7 +127,7 @@ def protect_steps(
 
 def protect(
     photo: PhotoSource,
-    editor: Editor | str,
+    editor: Editor | str | Crew | Sequence[Editor | str],
     *,
     output: str | Path | None = None,
     settings: ProtectSettings | None = None,
@@ -129,7 +141,7 @@ def protect(
     cancel: Cancel | None = None,
     **keywords: Unpack[SettingsKeywords],
 ) -> Result:
-    """Protect a photo against an editor, and measure what came out.
+    """Protect a photo against an editor, or several at once, and measure what came out.
 
     Nothing is written without `output`; `Result.save` does it later. Where the verdict is not
     strong after `settings.steps` steps, more follow, as many again each time, up to
@@ -138,7 +150,8 @@ def protect(
 
     Args:
         photo: a path, bytes, a binary file, a PIL image, an array, a tensor, see `to_photo`.
-        editor: an editor, or the name of one.
+        editor: an editor, or the name of one; a list of them for several. The verdict is then that
+            of the editor that the photo does worst against.
         output: where to save the photo, and its report beside it.
         settings: how; single ones can be given as keywords instead (`epsilon="8/255"`).
         preset: settings by name, as in `ProtectSettings.from_preset`.
@@ -165,7 +178,8 @@ def protect(
         target = check_target(photo, output, quality=quality, force=force)
     meter = Meter(
         steps=settings.planned_steps,
-        passes=count_passes(settings.verify_prompts, settings.verify_noises),
+        passes=count_passes(settings.verify_prompts, settings.verify_noises)
+        * count_editors(editor),
         on_progress=on_progress,
         cancel=cancel,
         on_step=on_step,
@@ -173,7 +187,7 @@ def protect(
     )
     with explained_memory(), drafting(photo, target, quality=quality, force=force) as draft:
         meter.enter("loading", "loading the editor")
-        loaded = load_editor(editor) if isinstance(editor, str) else editor
+        loaded = gather(editor)
         meter.enter("preparing", "encoding instructions")
         settings = prepare(loaded, photo, settings)
         least: Level = "weak" if accept_weak else "strong"
@@ -195,8 +209,9 @@ def protect(
             protected=draft.temporary,
             name=target.name if target else None,
             editor=loaded.info,
+            editors=describe_editors(loaded),
             device=str(loaded.device),
-            precision=getattr(loaded, "precision", ""),
+            precision=loaded.precision,
             settings=settings,
             steps=steps,
             verification=verification,
@@ -217,7 +232,7 @@ def protect(
 def reach(
     least: Level,
     photo: Photo,
-    editor: Editor,
+    editor: Crew,
     settings: ProtectSettings,
     *,
     saving: Transform,
@@ -244,7 +259,7 @@ def reach(
 
 def improve(
     photo: Photo,
-    editor: Editor,
+    editor: Editor | Crew,
     settings: ProtectSettings,
     saving: Transform = AS_IT_IS,
     *,

@@ -7,7 +7,8 @@ far attention had fallen, and docs/measuring.md has its table. Nothing here prom
 from __future__ import annotations
 
 import statistics
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -48,7 +49,8 @@ class Verification:
     on the original blurred alike. `same_photo` is false where it shows something else.
     `transform` names what was done to all of them before they were measured. `block_count` is how
     many blocks the editor has, of which `blocks` were measured. `demonstration` says that the
-    editor is one that nobody meets.
+    editor is one that nobody meets. Where a photo was measured against several editors this is the
+    one that it does worst against, and `others` has the rest.
     """
 
     editor: str
@@ -61,6 +63,7 @@ class Verification:
     transform: str = "none"
     demonstration: bool = False
     block_count: int = 0
+    others: tuple[Verification, ...] = ()
 
     def __bool__(self) -> bool:
         return self.protected
@@ -171,8 +174,19 @@ class Verification:
             return f"{fell}, but only in {_percent(self.share_fallen)} of the measurements"
         return f"{fell}; random noise of the same strength does {_percent(self.random_drop)}"
 
+    @property
+    def each(self) -> tuple[Verification, ...]:
+        """This one, then those of the other editors."""
+        return (replace(self, others=()), *self.others)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a report, spread included."""
+        values = self._to_dict()
+        if self.others:
+            values["others"] = [other.to_dict() for other in self.others]
+        return values
+
+    def _to_dict(self) -> dict[str, Any]:
         return {
             "level": self.level,
             "sentence": self.sentence,
@@ -204,3 +218,9 @@ class Verification:
 def _percent(value: float) -> str:
     # Adding zero turns a rounded -0.0 into 0.0.
     return f"{round(value, 2) + 0.0:.0%}"
+
+
+def weakest(found: Sequence[Verification]) -> Verification:
+    """The one that a photo does worst in, with the others of it."""
+    worst = min(found, key=lambda one: (LEVELS.index(one.level), one.drop))
+    return replace(worst, others=tuple(one for one in found if one is not worst))

@@ -16,17 +16,18 @@ import torch
 from torch import Tensor
 
 from decontext.attention import resolve_blocks
-from decontext.editors import AttendsLatents, Editor, Prepares, Prompt, load_editor
+from decontext.editors import AttendsLatents, Editor, Prepares, Prompt
+from decontext.editors.several import Crew, gather
 from decontext.errors import InputError
 from decontext.notation import ORDINARY_SIZE, parse_working_size
 from decontext.objectives import working_sizes
 from decontext.photo.images import levels
 from decontext.photo.sources import PhotoSource, read_pixels
-from decontext.progress import OnMeasure
+from decontext.progress import OnMeasure, share
 from decontext.prompts import HELD_OUT
 from decontext.publishing.controls import find_blur, show_the_same, usual_change, with_noise
 from decontext.publishing.transforms import Transform, parse_transform
-from decontext.verdict import Measurement, Verification
+from decontext.verdict import Measurement, Verification, weakest
 
 SIGMAS = (0.98, 0.99, 1.0)
 SEED_OFFSET = 1_000_003  # keeps these noises apart from those of an optimisation with the same seed
@@ -46,7 +47,7 @@ def count_passes(prompts: int, noises: int) -> int:
 def verify(
     protected: PhotoSource,
     original: PhotoSource,
-    editor: Editor | str,
+    editor: Editor | str | Crew | Sequence[Editor | str],
     *,
     blocks: str = "all",
     prompts: Sequence[str] = HELD_OUT,
@@ -60,7 +61,8 @@ def verify(
 
     With a `transform` the protected photo, the original and the one with random noise are all
     measured after it. With several working sizes (see `ProtectSettings`) the measurements take
-    turns. The photos are paths, bytes, files, PIL images, arrays or tensors, see `to_photo`.
+    turns. The photos are paths, bytes, files, PIL images, arrays or tensors, see `to_photo`. Of
+    several editors it returns the verification that the photo does worst in, with the `others`.
 
     Raises:
         MemoryShortError: there is not enough memory.
@@ -68,8 +70,38 @@ def verify(
         EditorError: the editor's weights are missing or damaged.
         AttentionError: the editor's attention was not seen.
     """
-    loaded = load_editor(editor) if isinstance(editor, str) else editor
+    crew = gather(editor)
     after, before = read_pixels(protected), read_pixels(original)
+    chosen: dict[str, Any] = {
+        "blocks": blocks,
+        "prompts": prompts,
+        "noises": noises,
+        "seed": seed,
+        "transform": transform,
+        "working_size": working_size,
+    }
+    return weakest(
+        [
+            _verify(after, before, crew.turn(one), on_measure=count, **chosen)
+            for one, count in zip(crew, share(on_measure, len(crew)), strict=True)
+        ]
+    )
+
+
+def _verify(
+    after: Tensor,
+    before: Tensor,
+    loaded: Editor,
+    *,
+    blocks: str,
+    prompts: Sequence[str],
+    noises: int,
+    seed: int,
+    transform: Transform | None,
+    working_size: str,
+    on_measure: OnMeasure | None,
+) -> Verification:
+    """The same of pixels, with one editor."""
     distance = levels(before, after)
     if not prompts or noises < 1:
         raise InputError("there must be an instruction and a noise to measure with.")
@@ -119,7 +151,7 @@ def verify_after(
     transforms: Sequence[str],
     protected: PhotoSource,
     original: PhotoSource,
-    editor: Editor | str,
+    editor: Editor | str | Crew | Sequence[Editor | str],
     *,
     on_measure: OnMeasure | None = None,
     **options: Any,
@@ -130,17 +162,12 @@ def verify_after(
         InputError: there is no such transform; otherwise as `verify`.
     """
     chosen = [parse_transform(name) for name in transforms]
-    loaded = load_editor(editor) if isinstance(editor, str) else editor
+    crew = gather(editor)
     after, before = read_pixels(protected), read_pixels(original)
-
-    def count(index: int) -> OnMeasure | None:
-        if on_measure is None:
-            return None
-        return lambda done, total: on_measure(index * total + done, len(chosen) * total)
-
+    counts = share(on_measure, len(chosen))
     return tuple(
-        verify(after, before, loaded, transform=change, on_measure=count(index), **options)
-        for index, change in enumerate(chosen)
+        verify(after, before, crew, transform=change, on_measure=count, **options)
+        for change, count in zip(chosen, counts, strict=True)
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from decontext.cli.declare import BASICS, MACHINE, METHOD, OUTPUT, PANELS, expand, flag, option
 from decontext.editors import editor_names
+from decontext.errors import InputError
 from decontext.notation import LEVELS
 from decontext.settings import (
     CAP,
@@ -100,19 +101,9 @@ SeedOption = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class EditorOptions:
-    """Which editor, and how its weights are found and held."""
+class HeldOptions:
+    """How an editor's weights are found and held."""
 
-    editor: Annotated[
-        str | None,
-        option(
-            "--editor",
-            "Which editor, needed; see 'decontext editors'.",
-            panel=BASICS,
-            metavar="NAME",
-            choices=editor_names(),
-        ),
-    ] = None
     weights: Annotated[
         str | None,
         option(
@@ -163,6 +154,65 @@ class EditorOptions:
             panel=MACHINE,
         ),
     ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditorOptions(HeldOptions):
+    """Which editor, and how its weights are found and held."""
+
+    editor: Annotated[
+        str | None,
+        option(
+            "--editor",
+            "Which editor, needed; see 'decontext editors'.",
+            panel=BASICS,
+            metavar="NAME",
+            choices=editor_names(),
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditorsOptions(HeldOptions):
+    """Which editor, or several, and how their weights are found and held."""
+
+    editor: Annotated[
+        list[str] | None,
+        option(
+            "--editor",
+            "Which editor, needed; again for another one, also as NAME=WEIGHTS.",
+            panel=BASICS,
+            metavar="NAME",
+            choices=editor_names(),
+        ),
+    ] = None
+
+    def each(self) -> list[EditorOptions]:
+        """The options of every editor.
+
+        Raises:
+            InputError: --weights or --parts cannot say whose they are.
+        """
+        held = {field.name: getattr(self, field.name) for field in fields(HeldOptions)}
+        given = self.editor or []
+        if len(given) > 1 and (self.weights or self.parts):
+            raise InputError(
+                "--weights and --parts are of one editor; several were chosen.",
+                "Write --editor NAME=WEIGHTS for each.",
+            )
+        chosen = []
+        for text in given:
+            name, _, weights = text.partition("=")
+            own = held | ({"weights": weights} if weights else {})
+            chosen.append(EditorOptions(editor=name, **own))
+        return chosen or [EditorOptions(**held)]
+
+    def one(self, what: str) -> EditorOptions:
+        """The only one. Raises: InputError, there are several; `what` takes one."""
+        first, *others = self.each()
+        if others:
+            raise InputError(f"{what} takes one editor; several were chosen.", "Give one --editor.")
+        return first
 
 
 @dataclass(frozen=True, kw_only=True)

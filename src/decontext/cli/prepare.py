@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from decontext.cli.options import BudgetOptions, EditorOptions
+from decontext.cli.options import BudgetOptions, EditorOptions, EditorsOptions
 from decontext.cli.progress import Progress
 from decontext.cli.terminal import Terminal
 from decontext.editors import list_editors
@@ -13,12 +13,13 @@ from decontext.errors import InputError
 
 if TYPE_CHECKING:
     from decontext.editors import Editor
+    from decontext.editors.several import Crew
     from decontext.settings import ProtectSettings
 
 
-def require_editor(options: EditorOptions) -> None:
+def require_editor(options: EditorOptions | EditorsOptions) -> None:
     """No photo is ever protected against an editor that nobody chose."""
-    if options.editor is None:
+    if not options.editor:
         choices = "".join(f"\n  {info.name}: {info.title}" for info in list_editors())
         raise InputError(f"no editor was chosen; there are:{choices}", "Add --editor NAME.")
 
@@ -48,6 +49,13 @@ def open_editor(terminal: Terminal, options: EditorOptions, progress: Progress) 
 
         terminal.warn(DEMONSTRATION)
     return editor
+
+
+def open_editors(terminal: Terminal, options: EditorsOptions, progress: Progress) -> Crew:
+    """Load all of them; see `open_editor`."""
+    from decontext.editors.several import Crew
+
+    return Crew([open_editor(terminal, one, progress) for one in options.each()])
 
 
 def show_log(terminal: Terminal) -> None:

@@ -16,13 +16,13 @@ from decontext.cli.many import (
 )
 from decontext.cli.options import (
     BASICS,
-    EditorOptions,
+    EditorsOptions,
     ProtectOptions,
     SaveOptions,
     flag,
     output_option,
 )
-from decontext.cli.prepare import open_editor, read_settings, require_editor
+from decontext.cli.prepare import open_editors, read_settings, require_editor
 from decontext.cli.terminal import Terminal
 from decontext.cli.verdicts import DetailsOption, show_preview, show_protection
 from decontext.errors import InputError
@@ -54,12 +54,12 @@ def protect(
         flag("--preview", "Save no photo, but a picture of how much is seen.", panel=BASICS),
     ] = False,
     details: DetailsOption = False,
-    model: EditorOptions,
+    model: EditorsOptions,
     method: ProtectOptions,
     many: ManyOptions,
     show: SaveOptions,
 ) -> int:
-    """Protect a photo against an editor, and measure the saved file.
+    """Protect a photo against an editor, or several, and measure the saved file.
 
     Of several photos the results go into a folder, with their names and sub-folders; stopped and
     started again, it goes on. Exit code 0: the verdict is strong, or weak with --accept-weak. 1: it
@@ -71,7 +71,9 @@ def protect(
     if many.engine is not None or not is_one_photo(photos):
         if preview:
             raise InputError("--preview shows one photo; several were given.", "Give one of them.")
-        return protect_many(terminal, photos, output, model, method, show, many)
+        return protect_many(
+            terminal, photos, output, model.one("a run over several photos"), method, show, many
+        )
     refuse_for_one(many)
     if preview:
         preview_one(terminal, Path(photos[0]), output, model, method, show, details=details)
@@ -84,7 +86,7 @@ def protect_one(
     terminal: Terminal,
     photo: Path,
     output: Path | None,
-    model: EditorOptions,
+    model: EditorsOptions,
     method: ProtectOptions,
     show: SaveOptions,
     *,
@@ -103,7 +105,7 @@ def protect_one(
     given = [method.config] if method.config else []
     check_target(source, target, inputs=given, force=show.force)
     with terminal.progress("protecting") as progress:
-        chosen = open_editor(terminal, model, progress)
+        chosen = open_editors(terminal, model, progress)
         progress.prepare("estimating")
         expected = estimate_run(source, chosen, settings)
         if expected is not None:
@@ -124,7 +126,7 @@ def preview_one(
     terminal: Terminal,
     photo: Path,
     output: Path | None,
-    model: EditorOptions,
+    model: EditorsOptions,
     method: ProtectOptions,
     show: SaveOptions,
     *,
@@ -140,7 +142,7 @@ def preview_one(
     given = [method.config] if method.config else []
     check_targets([target], inputs=[photo, *given], force=show.force)
     with terminal.progress("previewing") as progress:
-        chosen = open_editor(terminal, model, progress)
+        chosen = open_editors(terminal, model, progress)
         shown = preview(
             source,
             chosen,

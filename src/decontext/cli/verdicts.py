@@ -60,9 +60,11 @@ def show_verifications(
     from decontext.publishing.transforms import parse_transform
 
     _show_verdict(terminal, verification)
-    for found in published:
-        what = parse_transform(found.transform).describe()
-        terminal.say(f"{what}: {found.level}; {found.reason}", style=STYLES[found.level])
+    for each in published:
+        for found in each.each:
+            what = parse_transform(found.transform).describe()
+            whose = f" ({found.editor})" if each.others else ""
+            terminal.say(f"{what}{whose}: {found.level}; {found.reason}", style=STYLES[found.level])
     if details:
         for found in (verification, *published):
             if published:
@@ -115,12 +117,23 @@ def show_many_verifications(
 
 
 def _show_verdict(terminal: Terminal, verification: Verification) -> None:
-    """One sentence, which says the level without colours too, and what to do next."""
-    terminal.say(verification.sentence, style=STYLES[verification.level])
+    """One sentence, which says the level without colours too, and what to do next.
+
+    Of several editors a sentence for each, the worst first.
+    """
+    for found in verification.each:
+        terminal.say(found.sentence, style=STYLES[found.level])
     terminal.say(verification.advice)
 
 
 def _show_details(terminal: Terminal, verification: Verification) -> None:
+    for found in verification.each:
+        if verification.others:
+            terminal.say(f"\n{found.editor}")
+        _show_figures(terminal, found)
+
+
+def _show_figures(terminal: Terminal, verification: Verification) -> None:
     values = verification.to_dict()
     falls = {"protected": values["drop"], "random_noise": values["random_drop"]}
     rows = [

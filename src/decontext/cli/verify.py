@@ -13,12 +13,12 @@ from decontext.cli.options import (
     BASICS,
     DEFAULTS,
     METHOD,
-    EditorOptions,
+    EditorsOptions,
     MeasureOptions,
     RunOptions,
     option,
 )
-from decontext.cli.prepare import open_editor, require_editor
+from decontext.cli.prepare import open_editors, require_editor
 from decontext.cli.terminal import Terminal
 from decontext.cli.verdicts import DetailsOption, show_many_verifications, show_verifications
 from decontext.errors import InputError
@@ -45,7 +45,7 @@ def verify(
             metavar="PHOTO",
         ),
     ],
-    model: EditorOptions,
+    model: EditorsOptions,
     measured: MeasureOptions,
     show: RunOptions,
     transforms: Annotated[
@@ -94,7 +94,7 @@ def verify(
     refuse_recursive(recursive)
     after, before = load_photo(Path(protected[0])), load_photo(original)
     with terminal.progress("measuring") as progress:
-        chosen = open_editor(terminal, model, progress)
+        chosen = open_editors(terminal, model, progress)
         as_it_is, *published = verify_after(
             names,
             after,

@@ -32,6 +32,7 @@ from decontext.editors._base import (
     Outlook,
     Prepares,
     Prompt,
+    Rests,
     SharesPhoto,
 )
 from decontext.errors import EditorError, InputError
@@ -53,6 +54,7 @@ __all__ = [
     "Outlook",
     "Prepares",
     "Prompt",
+    "Rests",
     "SharesPhoto",
     "diagnose_editor",
     "editor_names",

@@ -235,6 +235,15 @@ class LaysOut(Protocol):
 
 
 @runtime_checkable
+class Rests(Protocol):
+    """An editor that can make room for another one."""
+
+    def rest(self) -> None:
+        """Give back the memory that large weights take; the next pass reads them again."""
+        ...
+
+
+@runtime_checkable
 class Estimates(Protocol):
     """An editor that can say what a step will take."""
 

@@ -219,6 +219,10 @@ class FluxKontextEditor:
         """What a step over these blocks, sizes and draws takes. Raises: EditorError."""
         return self._engine.estimate(blocks, sizes, samples)
 
+    def rest(self) -> None:
+        """See `Rests`."""
+        self._transformer.forget_blocks()
+
     def for_measuring(self) -> FluxKontextEditor:
         """The same editor in the best precision that fits, where this one is quantised."""
         transformer = self._transformer.for_measuring()

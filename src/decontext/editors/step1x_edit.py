@@ -264,6 +264,10 @@ class Step1XEditor:
         """See `Estimates`."""
         return self._engine.estimate(blocks, sizes, samples)
 
+    def rest(self) -> None:
+        """See `Rests`; the language model goes too."""
+        self.parts.rest()
+
     def for_measuring(self) -> Step1XEditor:
         """The same editor in the best precision that fits, where this one is quantised."""
         plan = self._engine.transformer.plan

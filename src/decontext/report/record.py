@@ -65,16 +65,21 @@ def build_report(
     steps: int | None = None,
     notes: Sequence[str] = (),
     original_sha256: str = "",
+    editors: Sequence[Mapping[str, Any]] = (),
 ) -> Report:
     """Everything about a run as plain values; `settings_from_report` reads the settings back.
 
     `precision` says how the editor's weights were held, `steps` how many were done. `protected` is
     the file as it lies now, `name` the one it gets; None where nothing is written.
-    `original_sha256` is that of the original where it is no file.
+    `original_sha256` is that of the original where it is no file. Of several `editors` each is
+    told of too, beside what they are together.
     """
+    disclaimer = DISCLAIMER
+    if editors:
+        disclaimer = DISCLAIMER.replace("this editor only", "these editors only")
     values = {
         "format": FORMAT,
-        "statement": f"{DEMONSTRATION} {DISCLAIMER}" if editor.demonstration else DISCLAIMER,
+        "statement": f"{DEMONSTRATION} {disclaimer}" if editor.demonstration else disclaimer,
         "editor": {
             "name": editor.name,
             "weights": editor.weights,
@@ -99,6 +104,8 @@ def build_report(
         },
         "versions": {"python": platform.python_version(), **_versions()},
     }
+    if editors:
+        values["editors"] = [dict(each) for each in editors]
     return Report(values)
 
 

@@ -183,6 +183,10 @@ class JointEditor:
         """See `Estimates`."""
         return self._engine.estimate(blocks, sizes, samples)
 
+    def rest(self) -> None:
+        """See `Rests`."""
+        self._transformer.forget_blocks()
+
     def for_measuring(self) -> JointEditor:
         """The same editor in the best precision that fits, where this one is quantised."""
         transformer = self._transformer.for_measuring()

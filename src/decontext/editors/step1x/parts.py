@@ -96,6 +96,13 @@ class Parts:
                 self.loaded_text = self._load_text()
             return self.loaded_text
 
+    def rest(self) -> None:
+        """Forget both, but not what was read."""
+        with self.lock:
+            self.loaded_text = None
+            if self.loaded_body is not None:
+                self.loaded_body.engine.transformer.forget_blocks()
+
     def look(self, image: Tensor, bring: Callable[[Tensor], Tensor]) -> Look:
         """The photo as the language model sees it; `bring` brings it to the working size.
 

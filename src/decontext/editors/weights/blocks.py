@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -100,6 +101,7 @@ class BlockLoader:
         self._device, self._dtype = device, dtype
         self._precision, self._stream, self._pin = precision, stream, pin
         self._filled: set[str] = set()
+        self._empty: dict[str, nn.Module] = {}  # blocks as they were before they were filled
 
     def load_blocks(self, count: int) -> None:
         """Fill the embedders and the first `count` blocks, double ones first."""
@@ -137,6 +139,20 @@ class BlockLoader:
             for name, _ in _tensors(self._transformer.get_submodule(module))
         ]
 
+    def forget(self) -> None:
+        """Be as before anything was filled; what is needed again is read again."""
+        for name, block in self._empty.items():
+            kind, _, index = name.partition(".")
+            getattr(self._transformer, kind)[int(index)] = block
+        self._empty.clear()
+        for name in self._filled:
+            if not name.startswith(BLOCKS):
+                _replace(
+                    self._transformer.get_submodule(name),
+                    lambda tensor: torch.empty_like(tensor, device="meta"),
+                )
+        self._filled.clear()
+
     def _fill_plain(self, name: str) -> None:
         if name in self._filled:
             return
@@ -148,6 +164,7 @@ class BlockLoader:
         kind, _, _ = name.partition(".")
         blocks = getattr(self._transformer, kind)
         block = blocks[index]
+        self._empty[name] = deepcopy(block)
         place = torch.device("cpu") if self._stream else self._device
         quantised = self._precision in QUANTISED
         if quantised:

@@ -77,6 +77,9 @@ class Transformer:
     def load_everything(self) -> None:
         """Have everything ready for a whole pass. Raises: EditorError."""
 
+    def forget_blocks(self) -> None:
+        """Give back the memory of weights that can be read again."""
+
     def describe(self) -> str:
         """How it is held, in words."""
         return str(self.dtype).removeprefix("torch.")
@@ -188,6 +191,11 @@ class LoadedTransformer(Transformer):
     def load_everything(self) -> None:
         with self.lock:
             self._ready().load_everything()
+
+    def forget_blocks(self) -> None:
+        with self.lock:
+            if self._loader is not None:
+                self._loader.forget()
 
     def describe(self) -> str:
         name = self.plan.precision if self.plan else self._precision
