@@ -124,7 +124,8 @@ def weightless(held: Held, info: EditorInfo = INFO, version: Version = V1_1) -> 
     if held.depth is not None:
         info = replace(info, double_blocks=held.depth[0], single_blocks=held.depth[1])
     text: Any = NoReader()
-    parts = Parts(load_body, lambda: text, together=True)
+    body = load_body()
+    parts = Parts(lambda: body, lambda: text, together=True)
     return Step1XEditor(parts, info, device=held.device)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from typing import Any
 
 import torch
@@ -61,8 +60,13 @@ class StreamedBlock(nn.Module):
             (block,) = self.__dict__["_hidden"]
             return getattr(block, name)
 
+    @property
+    def block(self) -> nn.Module:
+        """With its weights as they are stored."""
+        return self._hidden[0]
+
     def forward(self, *arguments: Any, **options: Any) -> Any:
-        (block,) = self._hidden
+        block = self.block
         with self._lock:
             weights = {name: self._fetch(name, tensor) for name, tensor in _tensors(block)}
             return functional_call(block, weights, arguments, options)
@@ -101,7 +105,6 @@ class BlockLoader:
         self._device, self._dtype = device, dtype
         self._precision, self._stream, self._pin = precision, stream, pin
         self._filled: set[str] = set()
-        self._empty: dict[str, nn.Module] = {}  # blocks as they were before they were filled
 
     def load_blocks(self, count: int) -> None:
         """Fill the embedders and the first `count` blocks, double ones first."""
@@ -141,16 +144,13 @@ class BlockLoader:
 
     def forget(self) -> None:
         """Be as before anything was filled; what is needed again is read again."""
-        for name, block in self._empty.items():
-            kind, _, index = name.partition(".")
-            getattr(self._transformer, kind)[int(index)] = block
-        self._empty.clear()
         for name in self._filled:
-            if not name.startswith(BLOCKS):
-                _replace(
-                    self._transformer.get_submodule(name),
-                    lambda tensor: torch.empty_like(tensor, device="meta"),
-                )
+            parent, _, leaf = name.rpartition(".")
+            module = self._transformer.get_submodule(name)
+            if isinstance(module, StreamedBlock):
+                module = module.block
+                self._transformer.get_submodule(parent)._modules[leaf] = module
+            _empty(module)
         self._filled.clear()
 
     def _fill_plain(self, name: str) -> None:
@@ -164,7 +164,6 @@ class BlockLoader:
         kind, _, _ = name.partition(".")
         blocks = getattr(self._transformer, kind)
         block = blocks[index]
-        self._empty[name] = deepcopy(block)
         place = torch.device("cpu") if self._stream else self._device
         quantised = self._precision in QUANTISED
         if quantised:
@@ -290,6 +289,17 @@ def _fill(module: nn.Module, read: Callable[[str, Tensor], Tensor]) -> None:
         owner = module.get_submodule(name.rpartition(".")[0])
         if tensor.is_meta and not isinstance(owner, QuantisedLinear):
             _set(module, name, read(name, tensor))
+
+
+def _empty(module: nn.Module) -> None:
+    """Be as it was built: without memory, quantised layers as the linear ones that they were."""
+    for path, layer in list(module.named_modules()):
+        if isinstance(layer, QuantisedLinear):
+            rows, columns = layer.shape
+            linear = nn.Linear(columns, rows, bias=layer.bias is not None, device="meta")
+            parent, _, leaf = path.rpartition(".")
+            module.get_submodule(parent)._modules[leaf] = linear.requires_grad_(False)
+    _replace(module, lambda tensor: torch.empty_like(tensor, device="meta"))
 
 
 def _replace(module: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
