@@ -13,12 +13,13 @@ from decontext.cli.options import (
     BASICS,
     DEFAULTS,
     METHOD,
+    EditorOptions,
     EditorsOptions,
     MeasureOptions,
     RunOptions,
     option,
 )
-from decontext.cli.prepare import open_editors, require_editor
+from decontext.cli.prepare import open_editor, open_editors, require_editor
 from decontext.cli.terminal import Terminal
 from decontext.cli.verdicts import DetailsOption, show_many_verifications, show_verifications
 from decontext.errors import InputError
@@ -90,7 +91,8 @@ def verify(
     names = ("none", *read_transforms(transforms or ""))
     if not is_one_photo(protected):
         pairs = find_pairs_of(protected, original, recursive=recursive)
-        return verify_many(terminal, pairs, names, needed, model, measured, details=details)
+        one = model.one("a run over several photos")
+        return verify_many(terminal, pairs, names, needed, one, measured, details=details)
     refuse_recursive(recursive)
     after, before = load_photo(Path(protected[0])), load_photo(original)
     with terminal.progress("measuring") as progress:
