@@ -21,6 +21,7 @@ from decontext.estimate import estimate_run
 from decontext.photo.images import load_photo
 from decontext.photo.portraits import ASTRONAUT
 from decontext.preparing import prepare
+from decontext.prompts import HELD_OUT
 from decontext.protect import protect_steps
 from decontext.report import settings_from_report
 from decontext.settings import ProtectSettings
@@ -36,6 +37,7 @@ STRONG: dict[str, Any] = {
     "verify_prompts": 1,
     "verify_noises": 1,
 }
+FEW: dict[str, Any] = {"blocks": "double:0", "prompts": HELD_OUT[:1], "noises": 1}
 NAMES = ["flux-kontext", "flux2-klein"]
 
 
@@ -88,8 +90,8 @@ def test_protecting_against_one_alone_leaves_the_other_behind(
     result: Any, editors: list[Any], path: Path
 ) -> None:
     alone = decontext.protect(path, editors[0], accept_weak=True, **STRONG)
-    carried = decontext.verify(alone.image, path, editors[1], blocks="double:0")
-    both = decontext.verify(result.image, path, editors[1], blocks="double:0")
+    carried = decontext.verify(alone.image, path, editors[1], **FEW)
+    both = decontext.verify(result.image, path, editors[1], **FEW)
     assert both.drop > carried.drop + 0.01
 
 
@@ -111,7 +113,7 @@ def test_report_of_a_single_editor_is_as_it_was(editors: list[Any], path: Path) 
 
 
 def test_verdict_is_that_of_the_worst_editor(result: Any, editors: list[Any], path: Path) -> None:
-    again = decontext.verify(path.with_name("out.png"), path, editors, blocks="double:0")
+    again = decontext.verify(path.with_name("out.png"), path, editors, **FEW)
     assert again.drop == min(one.drop for one in again.each)
     assert weakest(again.each[::-1]).editor == again.editor
     assert len(again.others) == 1
