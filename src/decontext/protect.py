@@ -91,7 +91,9 @@ def protect_steps(
             judged_proportions=judged,
             saving=saving,
             sizes=[
-                size for one in crew for size in working_sizes(one, original, settings.working_sides)
+                size
+                for one in crew
+                for size in working_sizes(one, original, settings.working_sides)
             ],
             generator=generator,
             start=start,
