@@ -3,7 +3,8 @@
 The page of `decontext app` says this before a run, see `decontext.app.calibration`. Both portraits
 of the package, at their own size and reduced to half of it, are protected with the embedded editor
 at each strength. One of them, the face of Grace Hopper, is shown before and after. Writes
-`src/decontext/app/strengths/`; about ten minutes on one core.
+`src/decontext/app/strengths/`; minutes on one core. Stopped and started again it goes on; remove
+`strengths.json` there to measure anew.
 """
 
 from __future__ import annotations
@@ -42,7 +43,11 @@ def main() -> None:
     ]
     FOLDER.mkdir(exist_ok=True)
     found: dict[str, Any] = {}
+    if RESULTS.is_file():
+        found = json.loads(RESULTS.read_text(encoding="utf-8")).get(EDITOR, {})
     for strength in FALLS:
+        if strength in found:
+            continue
         settings = ProtectSettings(method="least-visible", strength=strength, steps=steps)
         results = [
             decontext.protect(portrait, editor, settings=settings, accept_weak=True)
@@ -50,8 +55,8 @@ def main() -> None:
         ]
         found[strength] = _summarise(results) | _show(portraits[0], results[0], strength)
         print(strength, found[strength], flush=True)
-    content = json.dumps({EDITOR: found}, indent=1) + "\n"
-    RESULTS.write_text(content, encoding="utf-8")
+        content = json.dumps({EDITOR: found}, indent=1) + "\n"
+        RESULTS.write_text(content, encoding="utf-8")
 
 
 def _reduced(path: Path, side: int) -> Image.Image:
