@@ -64,13 +64,13 @@ def test_demo_writes_page_protected_portrait_and_report(demonstration: demo.Demo
 
 def test_page_holds_every_picture_and_loads_nothing(demonstration: demo.Demonstration) -> None:
     page = demonstration.page.read_text(encoding="utf-8")
-    assert page.count('src="data:image/png;base64,') == 3 * 2 + 3 + 3 * 2
+    assert page.count('src="data:image/png;base64,') == 3 * 2 + 3 + 2 + 3 * 2
     assert "http" not in page
     assert "demonstration editor" in page
     # A weak result is said to be one beside the first pictures too.
     assert page.count("may still show this person") == 2
     assert "make it &lt;b&gt;bold&lt;/b&gt;" in page
-    assert "can be seen, most of all in smooth areas" in page
+    assert "levels; the change " in page and "where it is seen" in page
 
 
 def test_numbers_are_plain_values_and_have_every_similarity(

@@ -90,7 +90,7 @@ def find_seen(editor: Editor, image: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("level", ["web", "strong"])
 def test_a_robust_run_stays_within_the_budget(editor: Editor, photo: Tensor, level: Any) -> None:
-    settings = ProtectSettings(steps=4, robust=level, blocks="double:0", seed=1)
+    settings = ProtectSettings(method="sign", steps=4, robust=level, blocks="double:0", seed=1)
     source = Photo(photo, Path("me.png"), "PNG", "RGB")
     changes = []
     image = drain(

@@ -47,7 +47,7 @@ def test_photos_in_memory_and_files_are_evaluated(editor: Any, photo: Path, tmp_
     found = decontext.evaluate([photo, half], folder, editor, budgets=["16/255"], **OPTIONS)
     assert found.page == folder / "index.html" and found.page.exists()
     assert {row["photo"] for row in found.figures.photos()} == {"me.png", "photo-1.png"}
-    assert list(found.figures.labels.values())[-1] == "context-proportion 16/255"
+    assert list(found.figures.labels.values())[-1] == ("context-proportion fall 60% within 16/255")
     assert "index.html" in str(found) and "Measured against this editor" in str(found)
     assert str(found).startswith("The same person is in ")
     assert (folder / "summary.csv").exists()

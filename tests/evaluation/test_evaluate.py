@@ -24,7 +24,7 @@ from decontext.evaluation.tables import Figures, transform_table
 from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
 from decontext.settings import ProtectSettings
 
-SETTINGS = ProtectSettings(steps=2, blocks="double:0")
+SETTINGS = ProtectSettings(method="sign", steps=2, blocks="double:0")
 PLAN = Plan(
     protections=build_protections(
         ("context-proportion:off", "random-sign"), (16 / 255,), settings=SETTINGS
@@ -311,3 +311,12 @@ def test_command_evaluates_a_folder_and_says_what_it_found(
     assert "d-broken.JPG" not in capsys.readouterr().out
     assert run([*map(str, arguments[:2]), "-o", str(folder), "--editor", "flux-kontext"]) == 2
     assert "another folder than the photos" in capsys.readouterr().err
+
+
+def test_methods_are_named_by_what_they_are_held_to() -> None:
+    protections = build_protections(
+        ("sign", "least-visible:off"), (None,), settings=ProtectSettings()
+    )
+    assert [one.label for one in protections] == ["sign 8/255", "least-visible:off fall 60%"]
+    assert [one.settings.method for one in protections] == ["sign", "least-visible"]
+    assert protections[1].settings.robust == "off"

@@ -27,7 +27,7 @@ PLAN = Plan(
     protections=build_protections(
         ("context-proportion:off",),
         (16 / 255,),
-        settings=ProtectSettings(steps=3, blocks="double:0"),
+        settings=ProtectSettings(method="sign", steps=3, blocks="double:0"),
         against=("flux-kontext", "flux2-klein"),
     ),
     transforms=(NONE, CLEANED),
@@ -106,8 +106,8 @@ def test_page_and_values_say_both_editors(rows: Any, folder: Path, photo: Path) 
 
 
 def test_without_other_editors_nothing_is_said_of_them() -> None:
-    (plain,) = build_protections(("context-proportion",), (0.05,), settings=ProtectSettings())
-    assert (plain.label, plain.editors) == ("context-proportion 12.75/255", ())
+    (plain,) = build_protections(("sign",), (0.05,), settings=ProtectSettings())
+    assert (plain.label, plain.editors) == ("sign 12.75/255", ())
     assert other_editors(replace(PLAN, protections=(plain,), transforms=(NONE, "redraw"))) == ()
     rows = [{"kind": "heading", "editor": "a", "thresholds": {}, "likeness": ""}]
     rows.append({"kind": "protection", "protection": plain.key, "label": plain.label})

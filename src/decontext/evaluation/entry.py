@@ -103,7 +103,7 @@ def evaluate(
     plan = Plan(
         protections=build_protections(
             list(methods) or [chosen.objective],
-            values or [chosen.budget],
+            values or [chosen.epsilon],
             settings=chosen,
             against=protect_with or ("",),
         ),
