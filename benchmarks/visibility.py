@@ -268,32 +268,31 @@ def write_page(results: dict[str, Any]) -> None:
 
 
 def _frontier_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Every run; beside ours what flat sign steps would have at its fall, where two are there."""
     lines = []
-    for ratio in sorted({row["ratio"] for row in rows}):
-        for name in dict.fromkeys(row["photo"] for row in rows if row["ratio"] == ratio):
-            mine = [row for row in rows if (row["photo"], row["ratio"]) == (name, ratio)]
-            ours = [row for row in mine if row["method"] == "least-visible"]
-            flat = sorted((row for row in mine if row["method"] == "sign"), key=_fall)
-            if not ours or len(flat) < 2:
-                continue
-            equal = at_equal_fall(flat, _fall(ours[0]))
-            lines.append(
-                [
-                    name,
-                    f"{ratio}x",
-                    f"{_fall(ours[0]):.2f}",
-                    f"{ours[0]['ssimulacra2']:.0f}",
-                    "" if ours[0]["jod"] is None else f"{ours[0]['jod']:.1f}",
-                    f"{equal:.0f}",
-                    f"{ours[0]['ssimulacra2'] - equal:+.0f}",
-                    f"{ours[0]['passes_with_gradient']} + {ours[0]['passes_without']}",
-                    f"{ours[0]['seconds']:.0f}",
-                    f"{flat[-1]['seconds']:.0f}",
-                ]
-            )
+    for row in sorted(rows, key=lambda row: (-row["ratio"], row["photo"], row["method"])):
+        same = [other for other in rows if all(other[k] == row[k] for k in ("photo", "ratio"))]
+        flat = sorted((other for other in same if other["method"] == "sign"), key=_fall)
+        ours = row["method"] == "least-visible"
+        gain = ""
+        if ours and len(flat) > 1:
+            gain = f"{row['ssimulacra2'] - at_equal_fall(flat, _fall(row)):+.0f}"
+        lines.append(
+            [
+                row["photo"],
+                f"{row['ratio']}x",
+                row["strength"] if ours else f"flat {row['strength']}/255",
+                f"{_fall(row):.2f}",
+                f"{row['ssimulacra2']:.0f}",
+                "" if row["jod"] is None else f"{row['jod']:.1f}",
+                gain,
+                f"{row['passes_with_gradient']} + {row['passes_without']}",
+                f"{row['seconds']:.0f}",
+            ]
+        )
     return table(
-        ["photo", "size", "fall", "SSIMULACRA2", "JOD", "flat at that fall", "gain",
-         "passes with + without gradient", "seconds", "seconds of flat 100 steps"],
+        ["photo", "size", "version", "fall", "SSIMULACRA2", "JOD", "above flat at that fall",
+         "passes with + without gradient", "seconds"],
         lines,
     )  # fmt: skip
 
