@@ -26,7 +26,7 @@ from decontext.editors import Editor
 from decontext.editors.several import Crew, count_editors, describe_editors, gather
 from decontext.keywords import SettingsKeywords, choose_settings
 from decontext.least_visible import least_visible_steps
-from decontext.machine import explained_memory
+from decontext.machine import explained_memory, give_back_memory
 from decontext.notation import LEVELS
 from decontext.objectives import (
     CHECK_SEED,
@@ -248,15 +248,12 @@ def reach(
     for picture, steps in improve(photo, editor, settings, saving, on_step=meter.stepped):
         saved = save(picture)
         del picture
+        give_back_memory()
         verification = measure(saved, photo, editor, settings, on_measure=meter.measured)
-        taken = steps
-        if verification.reaches(least):
-            break
-        levels = saved.mul(LEVELS).round_().to(torch.uint8)
+        if verification.reaches(least) or steps >= settings.last_step:
+            return saved, verification, steps
         del saved  # Further steps need a large photo's memory.
-    else:
-        saved = levels.div(LEVELS)
-    return saved, verification, taken
+    raise AssertionError("the last step ends the loop")
 
 
 def improve(
@@ -271,17 +268,16 @@ def improve(
 
     Each goes on from the one before, with draws of its own, up to `settings.last_step`.
     """
-    picture, done, fall = None, 0, settings.fall
-    last = 1 if settings.objective in CONTROLS else settings.last_step
-    while done < last:
-        more = min(max(settings.steps, done), last - done)
+    levels, done, fall = None, 0, settings.fall
+    while done < settings.last_step:
+        more = min(max(settings.steps, done), settings.last_step - done)
         seed = (settings.seed + done) % MAXIMUM_SEED
         again = replace(settings, steps=more, seed=seed, step_limit=None, fall=fall)
-        steps = protect_steps(photo, editor, again, saving=saving, start=picture)
+        steps = protect_steps(photo, editor, again, saving=saving, start=levels)
         counter = Counter(on_step, done)
-        picture = drain(steps, counter)
+        pictures = [drain(steps, counter)]
         done = counter.done  # The least visible change may be found before the last step.
-        yield picture, done
-        picture = picture.mul(LEVELS).round_().to(torch.uint8)  # a quarter of the memory
+        levels = pictures[0].mul(LEVELS).round_().to(torch.uint8)  # a quarter of the memory
+        yield pictures.pop(), done
         # What was measured fell short of what the search judged by: it aims further.
         fall = 1 - FURTHER * (1 - again.wanted_fall)

@@ -213,7 +213,9 @@ class ProtectSettings:
 
     @property
     def last_step(self) -> int:
-        """`step_limit`, or where that is None four times `steps`."""
+        """`step_limit`, or where that is None four times `steps`; of a control its only one."""
+        if self.objective in CONTROLS:
+            return 1
         return 4 * self.steps if self.step_limit is None else self.step_limit
 
     @property
