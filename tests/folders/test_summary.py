@@ -44,9 +44,10 @@ def test_page_table_and_contact_sheets_are_written(
     (tmp_path / "sub").mkdir()
     for name, colour in (("c.png", "red"), ("d.png", "green"), ("sub/w.png", "blue")):
         Image.new("RGB", (300, 200), colour).save(tmp_path / name)
-    page = write_summary(ROWS, tmp_path)
+    page = write_summary(ROWS, tmp_path, editor="flux-kontext")
     text = page.read_text()
     assert "&lt;a&gt;.png" in text and "it is damaged" in text
+    assert ", against flux-kontext." in text
     assert text.index("b.png") < text.index("sub/w.png") < text.index("d.png")
     assert (tmp_path / "summary.csv").read_text().splitlines()[1].startswith("<a>.png,failed,")
     with Image.open(tmp_path / "contact-sheet-1.jpg") as sheet:

@@ -236,8 +236,9 @@ def write_summary_of(rows: Sequence[Row], work: Work, find: Find | None = None) 
     from decontext.folders.summary import write_summary
 
     demonstration = {info.name: info.demonstration for info in list_editors()}
+    name = work.editor.name
     return write_summary(
-        rows, work.folder, demonstration=demonstration[work.editor.name], find=find
+        rows, work.folder, editor=name, demonstration=demonstration[name], find=find
     )
 
 

@@ -47,7 +47,12 @@ Find = Callable[[str], Path | IO[bytes]]
 
 
 def write_summary(
-    rows: Sequence[Row], folder: Path, *, demonstration: bool = False, find: Find | None = None
+    rows: Sequence[Row],
+    folder: Path,
+    *,
+    editor: str = "",
+    demonstration: bool = False,
+    find: Find | None = None,
 ) -> Path:
     """Write page, contact sheets and `summary.csv` into the folder; returns the page.
 
@@ -67,7 +72,8 @@ def write_summary(
     ]
     statement = f"{DEMONSTRATION} {DISCLAIMER}" if demonstration else DISCLAIMER
     page = folder / PAGE
-    lead = [f"{', '.join(_counts(ordered))}."]
+    against = f", against {editor}" if editor else ""
+    lead = [f"{', '.join(_counts(ordered))}{against}."]
     content = build_page(f"{len(ordered)} photos", statement, sections, lead=lead)
     write_whole(content.encode("utf-8", "backslashreplace"), page)
     return page
@@ -132,7 +138,7 @@ def _sheet_section(sheets: Sequence[Path], shown: int) -> Iterator[Section]:
         figure = Figure(load_photo(sheets[0]).pixels, sheets[0].name, alt="thumbnails of photos")
         count = min(shown, ACROSS * DOWN)
         texts = [f"The {count} whose attention fell least, from the least on: {names}."]
-        yield Section("Contact sheet", texts=texts, rows=[PageRow([figure])])
+        yield Section("Contact sheet", texts=texts, rows=[PageRow([figure], shape="plots")])
 
 
 def _write_sheets(rows: Sequence[Row], folder: Path, find: Find) -> Iterator[Path]:
