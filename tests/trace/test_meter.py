@@ -31,6 +31,15 @@ def test_storage_counts_from_its_making_until_nobody_holds_it() -> None:
     assert (meter.live, meter.peak) == (0, 8000)
 
 
+def test_what_was_there_before_is_not_counted_where_it_is_looked_at() -> None:
+    before = empty(1000)
+    with Meter() as meter:
+        before.detach().view(10, 100)
+        assert meter.peak == 0
+        before + 1
+    assert meter.peak == 4000
+
+
 def test_what_a_gradient_needs_is_held_until_it_came() -> None:
     with Meter() as meter:
         start = empty(1000).requires_grad_()

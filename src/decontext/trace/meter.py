@@ -64,8 +64,11 @@ class Meter(TorchDispatchMode):
             count = flop_registry.get(func._overloadpacket)
             if count is not None:
                 self.flop += count(*args, **kwargs, out_val=result)
+        # What is only looked at, such as weights that are there but not read, is not made here.
+        known = {id(tensor.untyped_storage()) for tensor in given if tensor.is_meta}
         for tensor in made:
-            self._hold(tensor)
+            if tensor.is_meta and id(tensor.untyped_storage()) not in known:
+                self._hold(tensor)
         return result
 
     def _hold(self, tensor: Tensor) -> None:
