@@ -329,7 +329,7 @@ def test_every_objective_lowers_its_value_within_the_budget(
 ) -> None:
     photo = load_photo(_save_photo(tmp_path / "me.png"))
     settings = decontext.ProtectSettings(
-        steps=4, objective=objective, robust="off", blocks="double:0"
+        method="sign", steps=4, objective=objective, robust="off", blocks="double:0"
     )
     seen: list[Any] = []
     image = drain(protect_steps(photo, editor, settings), seen.append)
