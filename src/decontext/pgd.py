@@ -82,6 +82,7 @@ def descend(
     check: Callable[[Tensor], Tensor] | None = None,
     check_every: int = CHECK_EVERY,
     start: Tensor | None = None,
+    room: Tensor | None = None,
 ) -> Iterator[Step]:
     """Minimise a function of a picture within an L-infinity budget around the original.
 
@@ -104,6 +105,8 @@ def descend(
         check_every: steps between checks.
         start: picture within the budget to go on from, like the original; itself the best so far.
             Of a large photo given as 8-bit levels, uint8, its memory holds the best from then on.
+        room: which part of the budget each place may use, `(1, 1, height, width)` in [0, 1]; all of
+            it where None.
 
     Yields: a `Step` after every step.
     Raises:
@@ -126,7 +129,7 @@ def descend(
         best = _keep(first, pixels, epsilon) if large else first.clone()
     image = _draw_start(first, epsilon * random_start, generator)
     del first, start  # of a large photo they are as large as everything else
-    project_(image, pixels, epsilon)
+    project_(image, pixels, epsilon, room)
     image.requires_grad_()
     velocity = torch.zeros_like(pixels, dtype=torch.bfloat16 if large else pixels.dtype)
     for index in range(1, steps + 1):
@@ -136,7 +139,7 @@ def descend(
             add_gradient_(velocity, gradient, momentum)
             for rows in strips(image):
                 image[..., rows, :].sub_(velocity[..., rows, :].sign(), alpha=size)
-            project_(image, pixels, epsilon)
+            project_(image, pixels, epsilon, room)
         del gradient
         if index % check_every == 0 or index == steps:
             checked = _judge(judge, image.detach(), original)
@@ -157,19 +160,25 @@ def descend(
         )
 
 
-def surround(original: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-    """Lowest and highest pixels within epsilon of the original and within [0, 1]."""
+def surround(original: Tensor, epsilon: float | Tensor) -> tuple[Tensor, Tensor]:
+    """Lowest and highest pixels within epsilon of the original and within [0, 1].
+
+    An epsilon may differ from place to place: a tensor that broadcasts to the original.
+    """
     return (original - epsilon).clamp_(min=0), (original + epsilon).clamp_(max=1)
 
 
-def project_(image: Tensor, original: Tensor, epsilon: float) -> Tensor:
+def project_(image: Tensor, original: Tensor, epsilon: float, room: Tensor | None = None) -> Tensor:
     """Move every pixel into what `surround` allows, in place: the nearest picture that does.
+
+    `room` is which part of epsilon each place may use, `(1, 1, height, width)`; None: all of it.
 
     Strip by strip: the bounds of the whole photo would take twice its memory.
     """
     for rows in strips(image):
         part = image[..., rows, :]
-        torch.clamp(part, *surround(original[..., rows, :], epsilon), out=part)
+        reach = epsilon if room is None else epsilon * room[..., rows, :]
+        torch.clamp(part, *surround(original[..., rows, :], reach), out=part)
     return image
 
 

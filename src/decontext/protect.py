@@ -51,6 +51,7 @@ from decontext.settings import CONTROLS, MAXIMUM_SEED, ProtectSettings
 from decontext.verdict import Level, Verification
 from decontext.verify import count_passes
 from decontext.visibility.scores import measure_visibility
+from decontext.visibility.texture import texture_budget
 
 FURTHER = 0.85
 """Of the proportion that may be left, where the least visible change is gone on with."""
@@ -122,6 +123,7 @@ def protect_steps(
         shared_channels=photo.is_grey,
         check=worst_of([partial(check, single) for single in judged]),
         start=start,
+        room=texture_budget(original) if settings.method == "texture" else None,
     ):
         yield step
     return quantise(step.best, original, settings.budget)

@@ -30,7 +30,7 @@ ObjectiveName = Literal[
 CONTROLS = ("random-sign", "uniform")
 """Objectives that nothing is optimised for: noise of the same budget, to compare with."""
 
-Method = Literal["sign", "least-visible"]
+Method = Literal["sign", "least-visible", "texture"]
 Strength = Literal["gentle", "standard", "strong"]
 RobustLevel = Literal["off", "jpeg", "web", "strong"]
 
@@ -78,7 +78,8 @@ class ProtectSettings:
     Attributes:
         method: "sign": sign steps within a budget that every pixel uses up, as in the paper;
             "least-visible": the least visible change that lowers the attention by the wanted part,
-            see `least_visible`, for the objective context-proportion only.
+            see `least_visible`, for the objective context-proportion only; "texture": sign steps
+            within less of the budget where the photo is smooth, as VETO's, to compare with.
         strength: of the least visible change: "gentle", "standard" or "strong", see `FALLS`.
         fall: by what part the context proportion is to fall, (0, 1), in place of a strength.
         epsilon: largest change of a colour value, 1/255 to 1. None: 8/255 for sign steps; the

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from decontext.errors import InputError
 from decontext.photo.images import levels, psnr, to_array
+from decontext.visibility.scores import ssimulacra2
 
 PATCH = 64
 """Pixels: side of the patches of which the worst is reported."""
@@ -35,6 +36,8 @@ class Fidelity:
         ms_ssim: the same over several scales.
         worst_patch: lowest PSNR in dB of any patch of 64 x 64 pixels: where an eye would look.
         lpips: learned perceptual distance, 0 for equal pictures; None where it is not installed.
+        ssimulacra2: how visible the change is, 100 for equal pictures, see `visibility.scores`;
+            None where its package is not installed.
     """
 
     levels: int
@@ -43,6 +46,7 @@ class Fidelity:
     ms_ssim: float
     worst_patch: float
     lpips: float | None
+    ssimulacra2: float | None
 
 
 def compare(original: Tensor, protected: Tensor) -> Fidelity:
@@ -58,6 +62,7 @@ def compare(original: Tensor, protected: Tensor) -> Fidelity:
         ms_ssim=ms_ssim(original, protected),
         worst_patch=worst_patch(original, protected),
         lpips=lpips(original, protected),
+        ssimulacra2=ssimulacra2(original, protected),
     )
 
 

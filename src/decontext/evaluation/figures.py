@@ -122,9 +122,9 @@ class Figures:
         return {level: levels.count(level) for level in reversed(LEVELS) if level in levels}
 
     def fidelity(self, name: str, version: str) -> Summary:
-        """A figure of the protected photos: `levels`, `psnr`, `ssim`, `ms_ssim`, ..."""
+        """A figure of the protected photos, such as `levels` or `psnr`; older rows lack some."""
         rows = self._of("protection", protection=version)
-        return summarise([row[name] for row in rows], [content_of(row) for row in rows])
+        return summarise([row.get(name) for row in rows], [content_of(row) for row in rows])
 
     def identity_drop(self, version: str, transform: str) -> float | None:
         """How far identity fell against edits of the original after the same transform.

@@ -18,7 +18,9 @@ from decontext.evaluation.results import Row, content_of
 from decontext.photo.files import write_whole
 
 EDITS, SUMMARY = "edits.csv", "summary.csv"
-_PHOTO = ("levels", "psnr", "worst_patch", "ssim", "ms_ssim", "lpips", "seconds")
+_PHOTO = (
+    "levels", "ssimulacra2", "psnr", "worst_patch", "ssim", "ms_ssim", "lpips", "seconds",
+)  # fmt: skip
 _SETTINGS = ("objective", "epsilon", "robust", "steps", "blocks")
 
 Cells = dict[str, Any]
