@@ -272,7 +272,8 @@ class MethodOptions(MeasureOptions, BudgetOptions):
         str | None,
         option(
             "--method",
-            "least-visible: as little as can be seen; sign: all of a flat budget.",
+            "least-visible: as little as can be seen; sign: all of a flat budget; "
+            "texture: less of it on smooth places.",
             panel=BASICS,
             metavar="NAME",
             default=DEFAULTS.method,
