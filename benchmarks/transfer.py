@@ -6,7 +6,8 @@
 
 Every editor is protected against, and edits all versions of all photos, also after they were
 cleaned: by non-local means, by the editor itself, and by the other editors. An editor is a name, or
-`LABEL=NAME:FOLDER` with other weights.
+`LABEL=NAME:FOLDER` with other weights; `--against "A+B"` adds protection against several at once,
+which must be different editors.
 Stopped and started again it goes on, one person at a time, so that the document can be written from
 those who are done.
 """
@@ -62,7 +63,7 @@ def plan_for(editor: str, labels: Sequence[str], against: Sequence[str], steps: 
         protections=build_protections(
             ("context-proportion",),
             (BUDGET,),
-            settings=ProtectSettings(steps=steps),
+            settings=ProtectSettings(method="sign", steps=steps),
             against=against,
         ),
         transforms=(NONE, DENOISED, REDRAW, *others),
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
     """Everything, a person at a time."""
     editors = [read_editor(said) for said in args.editor]
     labels = [one.label for one in editors]
-    against = labels
+    against = [*labels, *args.against]
     others = {one.label: one.editor for one in editors}
     plans = {label: plan_for(label, labels, against, args.steps) for label in labels}
     tools: Instruments = load_instruments(plans[labels[0]])
@@ -133,6 +134,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("build/transfer"))
     parser.add_argument("--editor", action="append", default=[], metavar="EDITOR")
+    parser.add_argument("--against", action="append", default=[], metavar="A+B")
     parser.add_argument("--people", type=int, default=8)
     parser.add_argument("--first", type=int, default=0, help="person to begin with")
     parser.add_argument("--steps", type=int, default=60)

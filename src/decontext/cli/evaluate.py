@@ -37,7 +37,7 @@ def evaluate(
         str | None,
         option(
             "--protect-with",
-            "Protect against these editors in turn, with commas.",
+            "Protect against these editors in turn, with commas; A+B: against both at once.",
             panel=BASICS,
             metavar="NAMES",
             default="what --editor says",

@@ -78,7 +78,7 @@ def evaluate(
             written to `folder/photos` first.
         folder: for rows, tables, pictures and the page; made where it is missing.
         editor: edited with, and protected against where `protect_with` is empty.
-        protect_with: names of the editors to protect against, each in turn.
+        protect_with: names of the editors to protect against, each in turn; `A+B` is both at once.
         methods: objectives, `NAME:LEVEL` with the level of robustness too; by default the
             settings' own.
         budgets: values of epsilon; by default the settings' own.

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from decontext.edit import edit
 from decontext.editors import Editor
+from decontext.editors.several import Crew
 from decontext.errors import DecontextError
 from decontext.evaluation import fidelity, quality
 from decontext.evaluation.likeness import ImageEncoder
@@ -178,7 +179,7 @@ class PhotoRun:
         if found is None or not path.exists():
             began = time.monotonic()
             editors = [self.others[name] for name in protection.editors] or [self.editor]
-            steps = protect_steps(photo, editors[0], protection.settings)
+            steps = protect_steps(photo, Crew(editors), protection.settings)
             picture = photo.pixels
             while True:
                 try:

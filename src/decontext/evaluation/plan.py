@@ -88,8 +88,7 @@ class Plan:
         rendered: the photos show rendered people, see `recognisers.PersonJudge`.
 
     Raises:
-        InputError: there is no instruction or seed, no such transform, or a protection against
-            several editors at once.
+        InputError: there is no instruction or seed, or no such transform.
     """
 
     protections: tuple[Protection, ...]
@@ -106,12 +105,6 @@ class Plan:
             raise InputError("there must be an instruction, a seed and a transform to evaluate.")
         for name in self.transforms:
             _parts(name)
-        for protection in self.protections:
-            if len(protection.editors) > 1:
-                raise InputError(
-                    f"a photo is protected against one editor at a time, not {protection.against}.",
-                    "Separate the editors with commas.",
-                )
 
 
 def build_protections(
