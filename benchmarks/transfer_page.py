@@ -189,7 +189,8 @@ def _about(said: dict, figures: dict[str, Figures]) -> Iterator[str]:
         "between editors that people use.** Written by `python -m benchmarks.transfer "
         + " ".join(f'--editor "{_without_folder(one)}"' for one in said["command"])
         + f"` on {platform.machine()}, from {people} rendered people of `study/people`; 8/255, "
-        f"{said['steps']} steps of `--method sign`, `--robust web`; instructions, none optimised on: "
+        f"{said['steps']} steps of `--method sign`, `--robust web`; "
+        "instructions, none optimised on: "
         + "; ".join(f"“{prompt}”" for prompt in prompts)
         + "; 8 denoising steps, seed 0. Identity: mean-centred SFace cosine of an edit to the "
         f"original, the same person from {first.heading['thresholds'][first.recognisers[0]]}; "
