@@ -487,3 +487,15 @@ def test_too_little_memory_is_an_error_of_decontext(
     monkeypatch.setattr(sys.modules["decontext.protect"], "prepare", fail)
     with pytest.raises(decontext.MemoryShortError, match="the memory of this machine"):
         decontext.protect(_save_photo(tmp_path / "me.png"), editor, **QUICK)
+
+
+def test_large_photo_comes_out_as_any_other(
+    editor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = load_photo(_save_photo(tmp_path / "me.png"))
+    settings = choose_settings(**{**STRONG, "steps": 2, "step_limit": 5, "momentum": 0.0})
+    ordinary = [picture for picture, _ in improve(photo, editor, settings)]
+    monkeypatch.setattr("decontext.pgd.LARGE_PHOTO", 16)
+    large = [picture for picture, _ in improve(photo, editor, settings)]
+    assert len(ordinary) == len(large) == 3
+    assert all(torch.equal(*pair) for pair in zip(ordinary, large, strict=True))

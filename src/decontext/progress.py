@@ -131,3 +131,4 @@ def drain(steps: Generator[Step, None, Tensor], on_step: OnStep | None = None) -
             return image
         if on_step is not None:
             on_step(step)
+        del step  # It holds a large photo's iterate.

@@ -38,7 +38,7 @@ from decontext.objectives import (
     worst_of,
 )
 from decontext.outcome import measure, missed, not_protected
-from decontext.pgd import Step, descend
+from decontext.pgd import Step, descend, read_kept
 from decontext.photo.images import Photo, describe_losses, psnr, quantise
 from decontext.photo.sources import PhotoSource, to_photo
 from decontext.preparing import prepare, settle_each
@@ -126,7 +126,11 @@ def protect_steps(
         room=texture_budget(original) if settings.method == "texture" else None,
     ):
         yield step
-    return quantise(step.best, original, settings.budget)
+    kept = step.kept
+    del step  # Of a large photo the iterate goes with it, and what is kept is rounded already.
+    if kept.dtype == torch.uint8:
+        return read_kept(kept)
+    return quantise(kept, original, settings.budget)
 
 
 def protect(
