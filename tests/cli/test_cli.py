@@ -434,9 +434,9 @@ def test_being_stopped_leaves_no_half_file(
     arguments = ["protect", photo, *tiny, "--steps", "100000", "--debug"]
     # A shell that starts the tests in the background has told them to ignore Ctrl-C.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    code += "import decontext.pgd as p; d = p.decay\n"
-    code += "def told(*a):\n    print('step', flush=True)\n    return d(*a)\n"
-    code += "p.decay = told\nfrom decontext.cli import main; main()"
+    code += "from decontext.progress import Meter; stepped = Meter.stepped\n"
+    code += "def told(*a):\n    print('step', flush=True)\n    return stepped(*a)\n"
+    code += "Meter.stepped = told\nfrom decontext.cli import main; main()"
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)],
         stdout=subprocess.PIPE,
