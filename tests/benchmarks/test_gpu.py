@@ -26,7 +26,8 @@ def test_toy_size_runs_on_a_cpu_and_writes_page_and_json(
     assert streamed["gradient_error"] < 1e-4
     assert packed["gradient_cosine"] > 0.5
     assert packed["gradient_error"] > 1e-4
-    assert all(row["peak_memory"] > 0 and row["seconds_a_step"] > 0 for row in found["ways"])
+    # A process that has held more before needs no more of the system for a step this small.
+    assert all(row["peak_memory"] >= 0 and row["seconds_a_step"] > 0 for row in found["ways"])
     page = (tmp_path / f"{editor}-toy-cpu.md").read_text("utf-8")
     assert "of no use" in page
     assert "| fast | double:0 |" in page

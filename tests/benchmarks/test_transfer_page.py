@@ -73,4 +73,4 @@ def test_where_weights_lie_is_not_said_and_what_they_are_is(tmp_path: Path) -> N
 def test_a_person_counts_once_every_editor_is_done(tmp_path: Path) -> None:
     text = document(tmp_path, 0.3, people=PEOPLE[:1])
     assert "from 1 rendered people" in text
-    assert "one photo: a direction, no more." in text
+    assert "One photo: a direction, no more." in text
