@@ -109,10 +109,13 @@ def diagnose(info: EditorInfo = INFO, version: Version = V1_1) -> Outlook:
 def weightless(held: Held, info: EditorInfo = INFO, version: Version = V1_1) -> Step1XEditor:
     """The published editor without its weights, see `Held`; nothing reads instructions."""
 
+    # Built before anything is counted: a transformer that is not read yet takes nothing.
+    transformer = flux_transformer(info.name, held, guided=False)
+
     def load_body() -> Body:
         connector = empty_connector(held, scaled=version.scaled)
         engine = FluxEngine(
-            flux_transformer(info.name, held, guided=False),
+            transformer,
             flux_autoencoder(held),
             shift=version.shift,
             square=(DEFAULT_SIDE, DEFAULT_SIDE),
@@ -124,8 +127,7 @@ def weightless(held: Held, info: EditorInfo = INFO, version: Version = V1_1) -> 
     if held.depth is not None:
         info = replace(info, double_blocks=held.depth[0], single_blocks=held.depth[1])
     text: Any = NoReader()
-    body = load_body()
-    parts = Parts(lambda: body, lambda: text, together=True)
+    parts = Parts(load_body, lambda: text, together=True)
     return Step1XEditor(parts, info, device=held.device)
 
 
