@@ -19,7 +19,7 @@ from decontext.cluster.actor import cut
 from decontext.cluster.finding import find_photos
 from decontext.cluster.run import Cluster, protect_on_cluster, running_ray
 from decontext.cluster.stores import Place, exists, read, walk, write
-from decontext.errors import EditorError, InputError
+from decontext.errors import DecontextError, EditorError, InputError
 from decontext.folders.manifest import FAILED, NAME, WEAK
 from decontext.folders.run import Progress
 
@@ -123,6 +123,7 @@ def test_the_command_goes_on_with_what_lies_in_the_store(
     assert exists(place.file("summary.csv")) and exists(place.file("contact-sheet-1.jpg"))
 
 
+@pytest.mark.slow  # it starts two more workers
 def test_an_editor_that_cannot_be_loaded_ends_the_run(
     cluster: Cluster, photos: Path, tmp_path: Path
 ) -> None:
@@ -156,14 +157,26 @@ def test_blocks_are_small_and_not_too_many() -> None:
     assert cut(range(1_000_000), workers=8) == 62_500
 
 
-def test_a_cluster_that_is_not_there_is_said() -> None:
-    if ray.is_initialized():
-        ray.shutdown()
-    with (
-        pytest.raises(InputError, match="there is no Ray cluster at auto"),
-        running_ray(Cluster(address="auto"), threads=1),
+def test_a_cluster_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+
+    def refuse(**options: object) -> None:
+        tried.append(options["address"])
+        raise ConnectionError("nobody answers\nand more")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    for address, message in (
+        ("head:1", r"there is no Ray cluster at head:1 \(nobody answers\)"),
+        (None, r"Ray does not start here \(nobody answers\)"),
     ):
-        pass
+        with (
+            pytest.raises(DecontextError, match=message),
+            running_ray(Cluster(address=address), threads=1),
+        ):
+            pass
+    assert tried == ["head:1", "local", "local", "local"]
 
 
 def test_a_missing_ray_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,6 +131,8 @@ def running_ray(cluster: Cluster, *, threads: int) -> Iterator[None]:
         return
     options: dict[str, Any] = {"address": cluster.address or "local"}
     if cluster.address is None:
+        # Ray's workers give way to all else otherwise; here they are the work itself.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         count = max(os.cpu_count() or 1, (cluster.workers or 1) * threads)
         options |= {
             "num_cpus": count,
