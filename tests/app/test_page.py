@@ -10,6 +10,7 @@ import hashlib
 import io
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 from PIL import Image
 
 from decontext.photo.portraits import ASTRONAUT
-from tests.app.tiny_server import Running
+from tests.app.tiny_server import Running, tiny_server
 
 pytest.importorskip("gradio", reason="PAGE NOT TESTED: the extra app is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -186,6 +187,49 @@ def _check_downloads(page: Any, photo: Path) -> None:
     assert Image.open(io.BytesIO(saved)).format == "JPEG"
     report = found[f"{photo.stem}.protected.jpg.json"].decode()
     assert hashlib.sha256(saved).hexdigest() in report
+
+
+def test_cancel_a_second_visitor_and_a_restart(
+    visit: Callable[..., Any], photo: Path, tmp_path: Path
+) -> None:
+    with tiny_server(tmp_path, "--steps", "20000") as slow:
+        first, second = (visit(address=slow.address) for _ in range(2))
+        for page in (first, second):
+            drop(page, photo)
+            page.click("#start")
+        second.wait_for_selector("#status :text('Waiting')")
+        first.wait_for_selector(".dc-curve")
+        first.click("#cancel")
+        first.wait_for_selector("#status :text('Cancelled')")
+        second.wait_for_selector(".dc-curve")
+        first.context.close()
+        second.context.close()
+        until = time.monotonic() + 60
+        while [path for path in slow.kept if "visits" in path.parts]:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        port = slow.address.rsplit(":", 1)[1].strip("/")
+        slow.process.terminate()
+        assert slow.process.wait(60) == 0
+    with tiny_server(tmp_path, "--port", port) as again:
+        page = visit(address=again.address)
+        assert page.locator("#names").inner_text() == "No photo yet."
+
+
+def test_verify_and_am_i_safe_in_german(visit: Callable[..., Any], photo: Path) -> None:
+    page = visit("de/", width=390)
+    page.get_by_role("tab", name="Prüfen").click()
+    for where in ("#protected", "#original"):
+        drop(page, photo, where)
+    page.click("#check")
+    page.wait_for_selector(".dc-checked")
+    said = page.locator(".dc-checked").inner_text()
+    assert "Es ist eine unveränderte Kopie des Originals." in said and "JPEG 75" in said
+    page.get_by_role("tab", name="Bin ich sicher?").click()
+    assert "Das kann kein Programm bejahen" in page.locator(".block.dc-safe").inner_text()
+    check_looks(page, 390)
+    page.get_by_role("link", name="English").click()
+    page.wait_for_selector("text=Protect a photo")
 
 
 def test_everything_is_reached_by_keyboard_alone(visit: Callable[..., Any]) -> None:

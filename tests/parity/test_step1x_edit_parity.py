@@ -106,6 +106,7 @@ def original(request: pytest.FixtureRequest) -> Original:
     vae = SimpleNamespace(
         config=SimpleNamespace(block_out_channels=(1,) * 4),
         encoder=SimpleNamespace(),
+        parameters=tuple,
         dtype=torch.float32,
     )
     engine = FluxEngine(

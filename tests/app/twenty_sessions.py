@@ -1,0 +1,208 @@
+"""Many visitors at once: `python -m tests.app.twenty_sessions [--sessions 20]`.
+
+A quarter of them cancels, a quarter sends what is no photo; every other one must get the file that
+its own photo gives when it is protected alone, by its hash. Afterwards the server's memory must be
+what it was before, and its folder empty. A small version is in `test_sessions.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from PIL import Image
+
+from decontext.photo.portraits import ASTRONAUT
+from tests.app.tiny_server import Running, tiny_server
+
+CHOICE = ["flux-kontext", "standard", "keep", True]
+SECONDS = 600.0
+
+
+@dataclass
+class Session:
+    """One visitor: what is sent, and what came back."""
+
+    number: int
+    kind: str
+    content: bytes
+    found: str = ""
+    sha256: str = ""
+    original: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Outcome:
+    """What a run came to."""
+
+    sessions: list[Session]
+    memory_before: int
+    memory_most: int
+    memory_after: int
+    left: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def photo(number: int, size: tuple[int, int]) -> bytes:
+    """A photo, another one for each number."""
+    content = io.BytesIO()
+    with Image.open(ASTRONAUT) as image:
+        small = image.convert("RGB").resize(size)
+    small.putpixel((0, 0), (number, 255 - number, 0))
+    small.save(content, "PNG")
+    return content.getvalue()
+
+
+def make_sessions(count: int, size: tuple[int, int]) -> list[Session]:
+    """Of each four one is cancelled, one sends no photo, and two are protected."""
+    kinds = ("good", "cancelled", "good", "bad")
+    sessions = []
+    for number in range(count):
+        kind = kinds[number % 4]
+        content = b"no photo" if kind == "bad" else photo(number, size)
+        sessions.append(Session(number, kind, content))
+    return sessions
+
+
+def visit(address: str, session: Session) -> None:
+    """What one visitor does, from opening the page to closing it."""
+    began, key = time.monotonic(), f"session{session.number}"
+    with (
+        httpx.Client(base_url=address, timeout=SECONDS) as client,
+        client.stream("GET", f"/gradio_api/heartbeat/{key}"),
+    ):
+        sent = client.post("/gradio_api/upload", files={"files": ("me.png", session.content)})
+        given = {"path": sent.json()[0], "orig_name": "me.png"}
+        given["meta"] = {"_type": "gradio.FileData"}
+        called = ask(client, "protect", [[given], *CHOICE], key)
+        stop = session.kind == "cancelled"
+        begun = partial(ask, client, "cancel", [], key) if stop else None
+        last = answer(client, "protect", called, begun)
+        session.found = str(last.get("error") or last.get("state"))
+        if "results" in last:
+            (result,) = last["results"]
+            session.sha256 = hashlib.sha256(client.get(result["photo"]).content).hexdigest()
+            report = client.get(result["report"]).json()
+            session.original = report["files"]["original"]["sha256"]
+    session.seconds = time.monotonic() - began
+
+
+def ask(client: httpx.Client, function: str, data: list[Any], key: str) -> str:
+    """Call a function; its event."""
+    body = {"data": data, "session_hash": key}
+    return str(client.post(f"/gradio_api/call/{function}", json=body).json()["event_id"])
+
+
+def answer(
+    client: httpx.Client, function: str, event: str, begun: Callable[[], Any] | None = None
+) -> dict[str, Any]:
+    """The last that a function says, its result or its error; `begun` is called after the first."""
+    kind, last = "", {}
+    with client.stream("GET", f"/gradio_api/call/{function}/{event}") as lines:
+        for line in lines.iter_lines():
+            if line.startswith("event: "):
+                kind = line.removeprefix("event: ")
+            elif line.startswith("data: ") and kind != "heartbeat":
+                content = json.loads(line.removeprefix("data: "))
+                last = content if kind == "error" else (content or [{}])[0]
+                if kind in ("complete", "error"):
+                    break
+                if begun is not None:
+                    begun()
+                    begun = None
+    return dict(last or {})
+
+
+def run(running: Running, sessions: list[Session], *, patience: float = 120.0) -> Outcome:
+    """All sessions at once, and what is left of them."""
+    process = psutil.Process(running.process.pid)
+    warm = Session(999, "good", photo(99, (72, 56)))
+    visit(running.address, warm)  # the editor is loaded
+    _wait_until_empty(running, patience)
+    before = most = process.memory_info().rss
+    began = time.monotonic()
+    threads = [threading.Thread(target=visit, args=(running.address, one)) for one in sessions]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        most = max(most, process.memory_info().rss)
+        time.sleep(0.2)
+    seconds = time.monotonic() - began
+    left = _wait_until_empty(running, patience)
+    after = process.memory_info().rss
+    return Outcome(sessions, before, most, after, left, seconds)
+
+
+def expected(sessions: list[Session], running: Running) -> dict[int, str]:
+    """What each photo gives when it is protected alone: hashes of the same visits, one by one."""
+    alone = [Session(100 + one.number, "good", one.content) for one in sessions]
+    for one in alone:
+        visit(running.address, one)
+    return {one.number - 100: one.sha256 for one in alone}
+
+
+def wrong(outcome: Outcome, alone: dict[int, str]) -> list[str]:
+    """What is not as it must be, in sentences."""
+    said = []
+    for one in outcome.sessions:
+        if one.kind == "good":
+            own = hashlib.sha256(one.content).hexdigest()
+            if not one.sha256 or one.sha256 != alone[one.number] or one.original != own:
+                said.append(f"session {one.number} got another file: {one.found}")
+        elif one.sha256 or ("not a picture" if one.kind == "bad" else "cancelled") not in one.found:
+            said.append(f"session {one.number} ({one.kind}): {one.found}")
+    hashes = [one.sha256 for one in outcome.sessions if one.sha256]
+    if len(set(hashes)) != len(hashes):
+        said.append("two sessions got the same file")
+    if outcome.left:
+        said.append(f"left on disk: {outcome.left}")
+    return said
+
+
+def _wait_until_empty(running: Running, patience: float) -> list[str]:
+    until = time.monotonic() + patience
+    while running.kept and time.monotonic() < until:
+        time.sleep(0.5)
+    return [str(path.relative_to(running.folder)) for path in running.kept]
+
+
+def main() -> int:
+    """Run it, and say what was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--side", type=int, default=256, help="pixels of the photos")
+    args = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tiny_server(Path(folder), "--steps", "20") as running,
+    ):
+        sessions = make_sessions(args.sessions, (args.side, args.side))
+        outcome = run(running, sessions)
+        good = [one for one in sessions if one.kind == "good"]
+        problems = wrong(outcome, expected(good, running))
+    kinds = {
+        kind: sum(one.kind == kind for one in sessions) for kind in ("good", "cancelled", "bad")
+    }
+    print(f"{len(sessions)} sessions at once, {kinds}: {outcome.seconds:.1f} s")
+    for name in ("before", "most", "after"):
+        print(f"memory {name}: {getattr(outcome, f'memory_{name}') / 1e6:.0f} MB")
+    print("\n".join(problems) or "every session got its own file; nothing was left on disk")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
