@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 DEMO ?= build/demo
 LEVEL ?= full
 THREADS ?= 2
+PROCESSES ?= 2
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=0 -o Acquire::http::Timeout=20
 
 .PHONY: help setup demo app study test lint format bench browser camera-tools docs docs-serve release-check
@@ -41,8 +42,9 @@ app: $(READY)
 study: $(READY)
 	$(BIN)/python -m study.run --level $(LEVEL)
 
+# One thread a process: two processes of two threads each would wait for each other.
 test: $(READY) browser camera-tools
-	$(BIN)/python -m pytest $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(TESTS)
 
 # The pages are tested in Chromium. Where it is missing and cannot be had, those tests are skipped and say so.
 browser:
