@@ -1,6 +1,7 @@
 """Memory that protecting a large photo takes beside the editor, against what is said before.
 
-    python -m benchmarks.large_photo --megapixels 12,48 --page docs/performance.md
+    python -m benchmarks.large_photo --megapixels 12,48 --method sign,least-visible --steps 2 \
+        --step-limit 4 --page docs/performance.md
 
 protects random photos of 4 to 3 against kontext-mini as `decontext protect` does, each in a process
 of its own, and prints the peak of the process's memory above the loaded editor, phase by phase.
@@ -14,6 +15,7 @@ import argparse
 import multiprocessing
 import tempfile
 import time
+from itertools import product
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -28,7 +30,7 @@ from decontext.errors import NotProtectedError
 from decontext.estimate import photo_memory
 from decontext.photo.images import load_photo
 from decontext.protect import protect
-from decontext.settings import ProtectSettings
+from decontext.settings import Method, ProtectSettings
 
 CPU = torch.device("cpu")
 
@@ -44,10 +46,12 @@ def make_photo(path: Path, megapixels: float) -> None:
     Image.fromarray(levels).save(path, quality=92)
 
 
-def measure(megapixels: float, given: argparse.Namespace, answer: Connection) -> None:
+def measure(
+    megapixels: float, method: Method, given: argparse.Namespace, answer: Connection
+) -> None:
     """One photo, in this process; sends a row of the table."""
     settings = ProtectSettings(
-        method=given.method,
+        method=method,
         steps=given.steps,
         step_limit=given.step_limit,
         robust=given.robust,
@@ -87,7 +91,7 @@ def measure(megapixels: float, given: argparse.Namespace, answer: Connection) ->
     answer.send(
         [
             f"{megapixels:g} MP",
-            f"{given.method}, {given.robust}, {given.output.rpartition('.')[2].upper()}",
+            f"{method}, {given.robust}, {given.output.rpartition('.')[2].upper()}",
             f"{said / 1e6:.0f} MB",
             f"{peak / 1e6:.0f} MB",
         ]
@@ -107,9 +111,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     context, rows = multiprocessing.get_context("spawn"), []
-    for megapixels in map(float, given.megapixels.split(",")):
+    for megapixels, method in product(
+        map(float, given.megapixels.split(",")), given.method.split(",")
+    ):
         receive, send = context.Pipe(duplex=False)
-        process = context.Process(target=measure, args=(megapixels, given, send))
+        process = context.Process(target=measure, args=(megapixels, method, given, send))
         process.start()
         send.close()
         rows.append(receive.recv())
