@@ -62,7 +62,7 @@ def least_visible_steps(
         copy = draw_copy(kind, settings.robust, photo.size, generator)
         return proportion(copy(saving(image), generator), generator)
 
-    for step in lessen(
+    search = lessen(
         expect,
         photo.pixels,
         build_demands(settings),
@@ -73,9 +73,8 @@ def least_visible_steps(
         first=first_layer(photo.size, sizes),
         shared_channels=photo.is_grey,
         start=start,
-    ):
-        yield step
-    return step.best
+    )
+    return (yield from search)
 
 
 def build_demands(settings: ProtectSettings) -> Demands:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import torch
@@ -64,7 +64,7 @@ def lessen(
     first: int = 0,
     shared_channels: bool = False,
     start: Tensor | None = None,
-) -> Iterator[Step]:
+) -> Generator[Step, None, Tensor]:
     """Find the least visible change under which a function falls by a wanted part.
 
     Args:
@@ -79,7 +79,8 @@ def lessen(
         shared_channels: change the three channels alike, for a grey photo.
         start: a picture to go on from, in place of the original.
 
-    Yields: a `Step` after every step. The last one's `best` is on whole levels and within the cap.
+    Yields: a `Step` after every step.
+    Returns: the last one's `best`, which is on whole levels and within the cap.
     Raises:
         AttentionError: no gradient, or one that is not finite.
     """
@@ -90,8 +91,7 @@ def lessen(
     search = _Search(original, cap, first=first, grey=shared_channels)
     search.begin(start, generator)
     planned, index, distances = min(USUAL_STEPS, steps), 0, list[float]()
-    finished = False
-    while not finished:
+    while True:
         index += 1
         kind = demands.draw()
         size = LAST_STEP + (FIRST_STEP - LAST_STEP) * _left(index, planned)
@@ -120,6 +120,9 @@ def lessen(
             kept=image,
             original=original,
         )
+        if finished:
+            return image
+        del image  # A large photo's next step needs the memory.
 
 
 def fit(
