@@ -5,26 +5,34 @@ python -m benchmarks.plans
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from benchmarks.sections import put, table
 from decontext.attention import resolve_blocks
 from decontext.editors.weights.plan import Demand, Dimensions, choose_plan, step_flop
 from decontext.errors import EditorError
 from decontext.machine import describe_bytes
 
+PAGE = Path("docs/editors.md")
 CARDS = (80, 24, 16, 12, 8)
 FREE = 0.95
 CASES = (("paper", 1024), ("paper", 512), ("double:0", 512))
 
 
 def main() -> None:
-    """Print the table."""
+    """Write the table into the page."""
+    put(PAGE, "plans", build_table(), measured=False)
+
+
+def build_table() -> str:
+    """The plan that is chosen on each card, and the work of a step."""
     flux = Dimensions.from_config({"guidance_embeds": True})
-    print("| card | " + " | ".join(f"`{blocks}` at {side}" for blocks, side in CASES) + " |")
-    print("|---" * (len(CASES) + 1) + "|")
-    for card in CARDS:
-        cells = [_plan(flux, card, blocks, side) for blocks, side in CASES]
-        print(f"| {card} GB | " + " | ".join(cells) + " |")
-    work = [_work(flux, blocks, side) for blocks, side in CASES]
-    print("| work of a step | " + " | ".join(work) + " |")
+    rows = [
+        [f"{card} GB", *(_plan(flux, card, blocks, side) for blocks, side in CASES)]
+        for card in CARDS
+    ]
+    rows.append(["work of a step", *(_work(flux, blocks, side) for blocks, side in CASES)])
+    return table(["card", *(f"`{blocks}` at {side}" for blocks, side in CASES)], rows)
 
 
 def _demand(flux: Dimensions, blocks: str, side: int) -> Demand:

@@ -22,6 +22,11 @@ USED = 0.4
 
 def main() -> None:
     """Write the table into the page."""
+    put(PAGE, "protocol cost", build_table(), measured=False)
+
+
+def build_table() -> str:
+    """Hours of each part on each card."""
     flux = Dimensions.from_config({"guidance_embeds": True})
     parts = build_parts("decontext", settings={}, blocks=(flux.double, flux.single))
     seen: set[str] = set()
@@ -31,7 +36,7 @@ def main() -> None:
         whole += flop
         rows.append([f"`{part.name}`", *(_hours(flop, card) for card in PROMISED)])
     rows.append(["all", *(_hours(whole, card) for card in PROMISED)])
-    put(PAGE, "protocol cost", table(["part", *PROMISED], rows))
+    return table(["part", *PROMISED], rows)
 
 
 def _part_flop(flux: Dimensions, part: Part, seen: set[str]) -> float:

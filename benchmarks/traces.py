@@ -2,8 +2,8 @@
 
     python -m benchmarks.traces --page docs/performance.md
 
-needs no weights and no GPU; about a minute for each editor on an idle machine. With --resume FILE
-each editor's traces are kept there, and those that are there are not made again.
+needs no weights and no GPU; about a minute for each editor on an idle machine. The traces of each
+editor are kept in docs/traces.json (--resume), and those that are there are not made again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from benchmarks.sections import put, table
 from decontext.editors import editor_names
@@ -18,6 +19,7 @@ from decontext.errors import InputError
 from decontext.machine import describe_bytes
 from decontext.trace import Trace, trace_ways
 
+KEPT = Path("docs/traces.json")
 HEADING = ("editor", "seen at", "held", "weights", "peak", "plan", "TFLOP", "plan")
 
 
@@ -26,29 +28,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--editors", default=",".join(editor_names()))
     parser.add_argument("--page", type=Path)
-    parser.add_argument("--resume", type=Path)
+    parser.add_argument("--resume", type=Path, default=KEPT)
     options = parser.parse_args()
-    rows = []
     for name in options.editors.split(","):
         try:
-            rows += [row_of(trace) for trace in follow(name, options.resume)]
+            follow(name, options.resume)
         except InputError as error:
             print(error)
-    text = table(HEADING, rows)
+    text = build_table(options.resume)
     print(text)
     if options.page is not None:
-        put(options.page, "traces", text)
+        put(options.page, "traces", text, measured=False)
 
 
-def follow(name: str, kept: Path | None) -> list[Trace]:
+def build_table(kept: Path = KEPT) -> str:
+    """All traces that were kept."""
+    known = json.loads(kept.read_text("utf-8"))
+    return table(HEADING, [row_of(_read(row)) for _, rows in sorted(known.items()) for row in rows])
+
+
+def _read(row: dict[str, Any]) -> Trace:
+    return Trace(**{**row, "size": tuple(row["size"])})
+
+
+def follow(name: str, kept: Path) -> list[Trace]:
     """The traces of an editor, those that were kept where there are any."""
-    known = json.loads(kept.read_text("utf-8")) if kept is not None and kept.exists() else {}
+    known = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
     if name in known:
-        return [Trace(**{**row, "size": tuple(row["size"])}) for row in known[name]]
+        return [_read(row) for row in known[name]]
     traces = list(trace_ways(name, on_way=lambda done, _, note: print(f"{name}: {done} {note}")))
-    if kept is not None:
-        known[name] = [trace.to_dict() for trace in traces]
-        kept.write_text(json.dumps(known, indent=1), encoding="utf-8")
+    known[name] = [trace.to_dict() for trace in traces]
+    kept.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     return traces
 
 

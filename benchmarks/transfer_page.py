@@ -1,4 +1,7 @@
-"""docs/transfer.md from the rows of `benchmarks.transfer`; its headline is computed too."""
+"""docs/transfer.md from the rows of `benchmarks.transfer`; its headline is computed too.
+
+The rows are kept in docs/transfer.jsonl, of which the page says nothing else.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pathlib import Path
 from benchmarks.sections import table
 from decontext.evaluation.figures import Figures
 from decontext.evaluation.plan import NONE, ORIGINAL
-from decontext.evaluation.results import NAME, read_rows
+from decontext.evaluation.results import NAME, Row, read_rows
 from decontext.evaluation.sentences import warn_of_few
 from decontext.evaluation.tables import number, percent, with_interval
 
@@ -22,17 +25,38 @@ HOLDS, PARTLY = 0.8, 0.4
 def write_document(out: Path, page: Path, notes: Sequence[str] = ()) -> Path:
     """Write what the rows in `out` say of the people who are done with every editor.
 
-    `notes` say what the editors are to each other.
+    The rows go into a file beside the page, from which it can be made again. `notes` say what the
+    editors are to each other.
     """
     said = json.loads((out / "run.json").read_text(encoding="utf-8"))
-    figures = read_figures(out, said["labels"])
+    run = {
+        "kind": "run",
+        **said,
+        "command": [_without_folder(one) for one in said["command"]],
+        "machine": platform.machine(),
+        "notes": list(notes),
+    }
+    found = [
+        {"edited_with": label, **row}
+        for label in said["labels"]
+        for row in read_rows([out / label.replace(" ", "-") / NAME])
+    ]
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in (run, *found))
+    page.with_suffix(".jsonl").write_text(lines, encoding="utf-8")
+    page.write_text(build_page(run, found), encoding="utf-8")
+    return page
+
+
+def build_page(run: Row, rows: Sequence[Row]) -> str:
+    """The document: from what was run, and the rows with the label of the editor that edited."""
+    figures = read_figures(rows, run["labels"])
     lines = [
         "# Does protection carry over to another editor?",
         "",
-        *(f"{note}\n" for note in notes),
+        *(f"{note}\n" for note in run["notes"]),
         *headline(figures),
         "",
-        *_about(said, figures),
+        *_about(run, figures),
         "",
         "## Who edits show",
         "",
@@ -49,16 +73,15 @@ def write_document(out: Path, page: Path, notes: Sequence[str] = ()) -> Path:
         "",
         cleaning_table(figures),
     ]
-    page.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
-    return page
+    return "\n".join(lines).rstrip() + "\n"
 
 
-def read_figures(out: Path, labels: Sequence[str]) -> dict[str, Figures]:
+def read_figures(found: Sequence[Row], labels: Sequence[str]) -> dict[str, Figures]:
     """By the editor that edits: the rows of the people with whom every editor is done.
 
     Protected pictures are made once, and their rows lie with the editor that edited them first.
     """
-    rows = {label: read_rows([out / label.replace(" ", "-") / NAME]) for label in labels}
+    rows = {label: [row for row in found if row["edited_with"] == label] for label in labels}
     done = set.intersection(*(finished(found) for found in rows.values()))
     made = [row for found in rows.values() for row in found if row["kind"] == "protection"]
     figures = {}
@@ -187,8 +210,8 @@ def _about(said: dict, figures: dict[str, Figures]) -> Iterator[str]:
     yield (
         "**These are small demonstration editors. None of it says whether protection carries over "
         "between editors that people use.** Written by `python -m benchmarks.transfer "
-        + " ".join(f'--editor "{_without_folder(one)}"' for one in said["command"])
-        + f"` on {platform.machine()}, from {people} rendered people of `study/people`; 8/255, "
+        + " ".join(f'--editor "{one}"' for one in said["command"])
+        + f"` on {said['machine']}, from {people} rendered people of `study/people`; 8/255, "
         f"{said['steps']} steps of `--method sign`, `--robust web`; "
         "instructions, none optimised on: "
         + "; ".join(f"“{prompt}”" for prompt in prompts)

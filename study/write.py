@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.sections import RECORD, ROOT, keep
 from decontext.evaluation import charts
 from decontext.evaluation.plan import CUT, NONE, ORIGINAL
 from decontext.evaluation.results import Row, merge_rows, read_rows
@@ -39,6 +40,7 @@ GOALS = {"jpeg-75": 0.8, "resize-0.5": 0.8, "jpeg-75+resize-0.5": 0.7}
 
 OURS = "context-proportion"
 RIVALS = ("flow", "encoder", "attention-entropy", "encoder-grey", "random-sign", "uniform")
+DOCS = ROOT / "docs"
 MARKERS = ("<!-- study -->", "<!-- /study -->")
 
 
@@ -67,6 +69,10 @@ def write_documents(
     if limits.exists():
         limits.write_text(fill(limits.read_text("utf-8"), _limits(found)), encoding="utf-8")
         written.append(limits)
+    if docs.resolve() == DOCS:
+        keep("results.md", written[1].read_text("utf-8"))
+        keep("limits.md: study", _limits(found))
+        written.append(ROOT / RECORD)
     return written
 
 
