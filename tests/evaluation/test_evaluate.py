@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from dataclasses import replace
@@ -274,7 +275,10 @@ def test_kept_is_the_part_of_the_drop_that_a_transform_leaves() -> None:
 
 
 def test_command_evaluates_a_folder_and_says_what_it_found(
-    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from decontext.cli import run
 
@@ -307,8 +311,18 @@ def test_command_evaluates_a_folder_and_says_what_it_found(
     assert max(map(len, said.split("page:")[0].split("version")[1].splitlines())) <= 100
     assert {"edits.csv", "summary.csv"} <= {path.name for path in output.iterdir()}
     (folder / "d-broken.JPG").unlink()
-    assert run([*map(str, arguments)]) == 0
-    assert "d-broken.JPG" not in capsys.readouterr().out
+    (folder / "sub").mkdir()
+    (folder / "sub" / "copy.png").write_bytes((folder / "a-portrait.png").read_bytes())
+    assert run([*map(str, arguments), "--recursive"]) == 0
+    said = capsys.readouterr().out
+    assert "d-broken.JPG" not in said and "copy.png: duplicate" in said
+    # A list on stdin names the photo itself; what is done counts.
+    listed = io.TextIOWrapper(io.BytesIO(f"{folder / 'a-portrait.png'}\n".encode()))
+    monkeypatch.setattr("sys.stdin", listed)
+    assert run(["evaluate", "-", *map(str, arguments[2:])]) == 0
+    assert "copy.png" not in capsys.readouterr().out
+    assert run([*map(str, arguments), "--protocol", "veto", "--recursive"]) == 2
+    assert "--protocol takes one folder" in capsys.readouterr().err
     assert run([*map(str, arguments[:2]), "-o", str(folder), "--editor", "flux-kontext"]) == 2
     assert "another folder than the photos" in capsys.readouterr().err
 

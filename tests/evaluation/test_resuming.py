@@ -23,7 +23,7 @@ from decontext.evaluation import photo_run
 from decontext.evaluation.figures import Figures
 from decontext.evaluation.page import write_page
 from decontext.evaluation.plan import NONE, ORIGINAL, Plan, build_protections, find_photos
-from decontext.evaluation.results import Row, merge_rows, read_rows
+from decontext.evaluation.results import Row, merge_rows, name_photos, read_rows
 from decontext.evaluation.run import Instruments, evaluate, load_instruments
 from decontext.evaluation.spreadsheet import write_spreadsheets
 from decontext.photo.lock import hold_lock
@@ -256,6 +256,31 @@ def test_what_the_program_left_is_no_photo(photos: Path) -> None:
     assert [path.name for path in find_photos(photos)] == ["a.png", "b.png"]
     (photos / "a.png").unlink()
     assert "a.protected.png" in {path.name for path in find_photos(photos)}
+
+
+def test_folders_photos_and_what_lies_deeper_are_found_as_they_are_named(
+    photos: Path, tmp_path: Path
+) -> None:
+    deep = photos / "deep"
+    deep.mkdir()
+    for name in ("a.png", "c.png"):
+        shutil.copy(photos / "b.png", deep / name)
+    report = photos / "report"
+    report.mkdir()
+    shutil.copy(photos / "b.png", report / "shown.png")
+    found = find_photos(photos, recursive=True, without=report)
+    assert found == (photos / "a.png", photos / "b.png", deep / "a.png", deep / "c.png")
+    assert list(name_photos(found).values()) == ["a.png", "b.png", "deep/a.png", "c.png"]
+    assert find_photos([deep / "c.png", photos]) == (deep / "c.png", *found[:2])
+    with pytest.raises(InputError, match=r"no picture to evaluate in .*Sub-folders"):
+        find_photos(_folder_in_folder(tmp_path))
+    with pytest.raises(InputError, match="nothing does not exist"):
+        find_photos([tmp_path / "nothing"])
+
+
+def _folder_in_folder(place: Path) -> Path:
+    (place / "outer" / "inner").mkdir(parents=True)
+    return place / "outer"
 
 
 def test_spreadsheets_hold_every_edit_and_a_summary(run: Any, tmp_path: Path) -> None:

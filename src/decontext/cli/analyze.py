@@ -9,8 +9,8 @@ import typer
 
 from decontext.cli.options import (
     METHOD,
-    EditorOptions,
     MethodOptions,
+    OneEditorOptions,
     SaveOptions,
     option,
     output_option,
@@ -23,7 +23,7 @@ def analyze(
     output: Annotated[
         Path, output_option("Folder for the page and the numbers.", metavar="FOLDER")
     ],
-    model: EditorOptions,
+    which: OneEditorOptions,
     method: MethodOptions,
     show: SaveOptions,
     photos: Annotated[
@@ -47,7 +47,8 @@ def analyze(
 ) -> None:
     """Show where and when an editor looks at a photo, before and after protection."""
     terminal = Terminal(show)
-    require_editor(model)
+    require_editor(which)
+    model = which.one("analyze")
     settings = read_settings(method)
     from decontext.analysis.run import analyse
     from decontext.photo.images import load_photo

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from decontext.cli.options import (
     BASICS,
     MACHINE,
-    EditorOptions,
+    EditorsOptions,
     RunOptions,
     StepsOption,
     option,
@@ -26,14 +26,14 @@ SHORTEST_PASSWORD = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfferOptions(EditorOptions):
-    """Without an editor there is the demonstration."""
+class OfferOptions(EditorsOptions):
+    """The editors that are offered; without one there is the demonstration."""
 
     editor: Annotated[
-        str | None,
+        list[str] | None,
         option(
             "--editor",
-            "An editor that is offered beside kontext-mini.",
+            "Offered beside kontext-mini; again for another one, also as NAME=WEIGHTS.",
             panel=BASICS,
             metavar="NAME",
             default="kontext-mini alone",
@@ -199,23 +199,26 @@ def is_local(host: str) -> bool:
     return host in ("127.0.0.1", "localhost", "::1")
 
 
-def find_offers(model: EditorOptions) -> list[Offer]:
-    """The editor that was named, and the demonstration. Raises: InputError."""
+def find_offers(model: EditorsOptions) -> list[Offer]:
+    """The editors that were named, and the demonstration. Raises: InputError."""
     from decontext.app.service import Offer
     from decontext.editors import load_editor
 
-    names = list(DEMONSTRATIONS)
-    if model.editor is not None and model.editor not in names:
-        if model.editor not in editor_names():
-            load_editor(model.editor)  # says what there is
-        names.insert(0, model.editor)
     known = {info.name: info for info in list_editors()}
+    wanted = {str(one.editor): one for one in model.each() if one.editor}
+    given = model.editor or []
+    if len(wanted) < len(given):
+        raise InputError(f"{' and '.join(given)} were given; each editor may be offered once.")
+    for name in wanted:
+        if name not in known:
+            load_editor(name)  # says what there is
     offers = []
-    for name in names:
+    for name in dict.fromkeys([*wanted, *DEMONSTRATIONS]):
         options: dict[str, Any] = {}
-        if name == model.editor:
-            own = {"parts": model.parts, "stream_weights": model.stream_weights}
-            options = {"source": model.weights, "dtype": model.precision}
+        if name in wanted:
+            one = wanted[name]
+            own = {"parts": one.parts, "stream_weights": one.stream_weights}
+            options = {"source": one.weights, "dtype": one.precision}
             options |= {key: value for key, value in own.items() if value}
         offers.append(Offer(known[name], partial(_load, name, options)))
     return offers

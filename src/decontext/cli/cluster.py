@@ -19,7 +19,7 @@ from decontext.cli.many import (
     warn_of_demonstration,
     write_summary_of,
 )
-from decontext.cli.options import EditorOptions, ProtectOptions, SaveOptions
+from decontext.cli.options import EditorsOptions, ProtectOptions, SaveOptions
 from decontext.cli.prepare import read_settings
 from decontext.cli.terminal import Terminal
 from decontext.errors import InputError
@@ -29,7 +29,7 @@ def protect_by_ray(
     terminal: Terminal,
     inputs: Sequence[str],
     output: Path,
-    model: EditorOptions,
+    model: EditorsOptions,
     method: ProtectOptions,
     show: SaveOptions,
     many: ManyOptions,

@@ -14,6 +14,7 @@ from decontext.cli.options import (
     BASICS,
     METHOD,
     EditorOptions,
+    OneEditorOptions,
     SaveOptions,
     SeedOption,
     edit_steps_option,
@@ -39,7 +40,7 @@ def edit(
     output: Annotated[
         Path, output_option("The edited picture; a folder for several.", metavar="FILE")
     ],
-    model: EditorOptions,
+    which: OneEditorOptions,
     show: SaveOptions,
     steps: Annotated[int | None, edit_steps_option("--steps", panel=BASICS)] = None,
     seed: SeedOption = None,
@@ -61,7 +62,8 @@ def edit(
     there already are left as they are. Exit code 1 where one failed.
     """
     terminal = Terminal(show)
-    require_editor(model)
+    require_editor(which)
+    model = which.one("edit")
     if not instruction.strip():
         raise InputError("the instruction is empty; it must say what to edit.", "Try 'smile'.")
     from decontext.edit import check_edit_output

@@ -9,11 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
+from decontext.cli.many import STDIN, RecursiveOption, read_inputs
 from decontext.cli.options import (
     BASICS,
     METHOD,
     EditorOptions,
     MethodOptions,
+    OneEditorOptions,
     SaveOptions,
     edit_steps_option,
     flag,
@@ -27,9 +29,15 @@ from decontext.errors import InputError
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of original photos.")],
+    photos: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PHOTO..",
+            help="A folder of original photos; or several, photos, - for a list on stdin.",
+        ),
+    ],
     output: Annotated[Path, output_option("Folder for the report.", metavar="FOLDER")],
-    model: EditorOptions,
+    which: OneEditorOptions,
     method: MethodOptions,
     published: ProtocolOptions,
     show: SaveOptions,
@@ -109,19 +117,17 @@ def evaluate(
     rendered: Annotated[
         bool, flag("--rendered", "The photos show rendered people.", panel=METHOD)
     ] = False,
+    recursive: RecursiveOption = False,
 ) -> None:
-    """Protect a folder of photos in several ways, edit all versions, and say who edits show.
+    """Protect photos in several ways, edit all versions, and say who edits show.
 
     Started again, it continues where it was stopped.
     """
     terminal = Terminal(show)
-    against = _split(protect_with)
-    if edit_with is not None:
-        against = against or [model.editor or edit_with]
-        model = replace(model, editor=edit_with)
-    require_editor(model)
+    model, against = choose_editors(which, protect_with, edit_with)
     if published.protocol:
         overrides = parse_overrides(method)
+        folder = the_folder(photos, recursive=recursive)
         task = published.task(folder, overrides, rendered=rendered, edit_steps=edit_steps)
         evaluate_protocol(terminal, task, output, model, force=show.force)
         return
@@ -134,9 +140,9 @@ def evaluate(
     from decontext.notation import parse_epsilon
     from decontext.prompts import HELD_OUT
 
-    photos = find_photos(folder)
-    if output.is_dir() and output.samefile(folder):
-        raise InputError("the report must lie in another folder than the photos.")
+    found = read_inputs(photos)
+    refuse_same(found, output)
+    sources = find_photos(found, recursive=recursive, without=output)
     plan = Plan(
         protections=build_protections(
             _split(methods) or [settings.objective],
@@ -154,7 +160,7 @@ def evaluate(
     with terminal.progress("evaluating") as progress:
         chosen = open_editor(terminal, model, progress)
         rows = run_evaluation(
-            photos,
+            sources,
             output,
             chosen,
             plan,
@@ -162,11 +168,47 @@ def evaluate(
             force=show.force,
             on_progress=progress.show,
         )
-    page = write_page(rows, output, photos)
+    page = write_page(rows, output, sources)
     spreadsheets = write_spreadsheets(rows, output)
     failed = _show(terminal, rows, page, spreadsheets)
     if failed:
         raise typer.Exit(1)
+
+
+def the_folder(photos: Sequence[str], *, recursive: bool) -> Path:
+    """The folder of a published protocol's people. Raises: InputError: it is something else."""
+    if len(photos) != 1 or photos[0] == STDIN or recursive:
+        raise InputError(
+            "--protocol takes one folder, with a folder for each person or a photo of each.",
+            "Leave out --protocol, or give that folder without --recursive.",
+        )
+    return Path(photos[0])
+
+
+def refuse_same(inputs: Sequence[str], output: Path) -> None:
+    """Raises: InputError: the report would lie in a folder of photos itself."""
+    if output.is_dir() and any(Path(name).is_dir() and output.samefile(name) for name in inputs):
+        raise InputError("the report must lie in another folder than the photos.")
+
+
+def choose_editors(
+    which: OneEditorOptions, protect_with: str | None, edit_with: str | None
+) -> tuple[EditorOptions, list[str]]:
+    """The editor that edits, and those that are protected against; none: the same.
+
+    Raises:
+        InputError: none was chosen, or several are to edit.
+    """
+    model = which.one(
+        "evaluate",
+        "--protect-with A+B protects against both at once, --edit-with says which one edits.",
+    )
+    against = _split(protect_with)
+    if edit_with is not None:
+        against = against or [model.editor or edit_with]
+        model = replace(model, editor=edit_with)
+    require_editor(model)
+    return model, against
 
 
 def _show(

@@ -13,21 +13,22 @@ from decontext.cli.options import (
     BASICS,
     MACHINE,
     OUTPUT,
-    EditorOptions,
+    EditorsOptions,
     ProtectOptions,
     SaveOptions,
     flag,
     option,
 )
-from decontext.cli.prepare import open_editor, read_settings
+from decontext.cli.prepare import open_editors, read_settings
 from decontext.cli.terminal import Terminal
 from decontext.errors import InputError
 
 if TYPE_CHECKING:
     from decontext.editors import Editor
+    from decontext.editors.several import Crew
     from decontext.folders.finding import Task
     from decontext.folders.manifest import Row
-    from decontext.folders.photo import EditorChoice, Work
+    from decontext.folders.photo import CrewChoice, EditorChoice, Work
     from decontext.folders.summary import Find
 
 STDIN = "-"
@@ -149,7 +150,7 @@ def protect_many(
     terminal: Terminal,
     inputs: Sequence[str],
     output: Path | None,
-    model: EditorOptions,
+    model: EditorsOptions,
     method: ProtectOptions,
     show: SaveOptions,
     many: ManyOptions,
@@ -185,22 +186,27 @@ def protect_many(
     return show_rows(terminal, rows, page, output)
 
 
-def choose_editor(model: EditorOptions) -> EditorChoice:
-    """The editor's options, for other processes to load it by."""
-    from decontext.folders.photo import EditorChoice
+def choose_editor(model: EditorsOptions) -> EditorChoice | CrewChoice:
+    """The options of the editor, or of several, for other processes to load them by."""
+    from decontext.folders.photo import CrewChoice, EditorChoice
 
-    own = {"parts": model.parts, "stream_weights": model.stream_weights}
-    return EditorChoice(
-        str(model.editor),
-        source=model.weights,
-        device=model.device,
-        dtype=model.precision,
-        options={name: value for name, value in own.items() if value},
-    )
+    choices = []
+    for one in model.each():
+        own = {"parts": one.parts, "stream_weights": one.stream_weights}
+        choices.append(
+            EditorChoice(
+                str(one.editor),
+                source=one.weights,
+                device=one.device,
+                dtype=one.precision,
+                options={name: value for name, value in own.items() if value},
+            )
+        )
+    return choices[0] if len(choices) == 1 else CrewChoice(tuple(choices))
 
 
 def _run(
-    terminal: Terminal, tasks: Sequence[Task], work: Work, model: EditorOptions, many: ManyOptions
+    terminal: Terminal, tasks: Sequence[Task], work: Work, model: EditorsOptions, many: ManyOptions
 ) -> list[Row]:
     from decontext.cli.folder_progress import FolderProgress
     from decontext.folders.run import protect_folder, spread
@@ -213,7 +219,7 @@ def _run(
         run = protect_folder(
             tasks,
             work,
-            load=(lambda: _open_editor(terminal, model)) if here else None,
+            load=(lambda: _open_editors(terminal, model)) if here else None,
             devices=devices,
             on_progress=progress.draw,
         )
@@ -223,22 +229,28 @@ def _run(
 
 def warn_of_demonstration(terminal: Terminal, work: Work) -> None:
     """Say that an editor protects against no other, before other processes load it."""
-    from decontext.editors import list_editors
     from decontext.report import DEMONSTRATION
 
-    if any(info.name == work.editor.name and info.demonstration for info in list_editors()):
+    if is_demonstration(work.editor.name):
         terminal.warn(DEMONSTRATION)
+
+
+def is_demonstration(editors: str) -> bool:
+    """Whether none of these editors, with `+` between them, is one that anybody meets."""
+    from decontext.editors import list_editors
+    from decontext.editors.several import TOGETHER
+
+    known = {info.name: info.demonstration for info in list_editors()}
+    return all(known.get(name, False) for name in editors.split(TOGETHER))
 
 
 def write_summary_of(rows: Sequence[Row], work: Work, find: Find | None = None) -> Path:
     """Page, table and contact sheets of a run, in its folder; returns the page."""
-    from decontext.editors import list_editors
     from decontext.folders.summary import write_summary
 
-    demonstration = {info.name: info.demonstration for info in list_editors()}
     name = work.editor.name
     return write_summary(
-        rows, work.folder, editor=name, demonstration=demonstration[name], find=find
+        rows, work.folder, editor=name, demonstration=is_demonstration(name), find=find
     )
 
 
@@ -261,14 +273,14 @@ def show_rows(terminal: Terminal, rows: Sequence[Row], page: Path | str, output:
 
 
 def _show_forecast(
-    terminal: Terminal, tasks: Sequence[Task], work: Work, model: EditorOptions, many: ManyOptions
+    terminal: Terminal, tasks: Sequence[Task], work: Work, model: EditorsOptions, many: ManyOptions
 ) -> int:
     from decontext.folders.forecast import forecast
     from decontext.folders.run import spread
     from decontext.machine import describe_seconds
 
     jobs = len(spread(many.jobs, split_names(many.devices)))
-    found = forecast(tasks, work, _open_editor(terminal, model), jobs=jobs)
+    found = forecast(tasks, work, _open_editors(terminal, model), jobs=jobs)
     terminal.say(
         f"{found.waiting} photos to protect, {found.finished} done by an earlier run, "
         f"{len(found.already)} protected already, {len(found.unreadable)} that cannot be read",
@@ -290,9 +302,10 @@ def _show_forecast(
     return 0
 
 
-def _open_editor(terminal: Terminal, model: EditorOptions) -> Editor:
+def _open_editors(terminal: Terminal, model: EditorsOptions) -> Editor | Crew:
     with terminal.progress("loading") as progress:
-        return open_editor(terminal, model, progress)
+        editors = open_editors(terminal, model, progress)
+        return editors.editors[0] if len(editors) == 1 else editors
 
 
 def split_names(text: str | None) -> list[str]:

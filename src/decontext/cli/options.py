@@ -37,6 +37,7 @@ __all__ = [
     "EpsilonOption",
     "MeasureOptions",
     "MethodOptions",
+    "OneEditorOptions",
     "ProtectOptions",
     "RunOptions",
     "SaveOptions",
@@ -158,18 +159,9 @@ class HeldOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class EditorOptions(HeldOptions):
-    """Which editor, and how its weights are found and held."""
+    """Which editor, and how its weights are found and held: one of what was given."""
 
-    editor: Annotated[
-        str | None,
-        option(
-            "--editor",
-            "Which editor, needed; see 'decontext editors'.",
-            panel=BASICS,
-            metavar="NAME",
-            choices=editor_names(),
-        ),
-    ] = None
+    editor: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,12 +199,31 @@ class EditorsOptions(HeldOptions):
             chosen.append(EditorOptions(editor=name, **own))
         return chosen or [EditorOptions(**held)]
 
-    def one(self, what: str) -> EditorOptions:
-        """The only one. Raises: InputError, there are several; `what` takes one."""
-        first, *others = self.each()
-        if others:
-            raise InputError(f"{what} takes one editor; several were chosen.", "Give one --editor.")
-        return first
+
+@dataclass(frozen=True, kw_only=True)
+class OneEditorOptions(EditorsOptions):
+    """Which editor, for a command that takes one. More than one is refused, not overlooked."""
+
+    editor: Annotated[
+        list[str] | None,
+        option(
+            "--editor",
+            "Which editor, needed; see 'decontext editors'.",
+            panel=BASICS,
+            metavar="NAME",
+            choices=editor_names(),
+        ),
+    ] = None
+
+    def one(self, command: str, hint: str = "") -> EditorOptions:
+        """The only one. Raises: InputError, there are several."""
+        given = self.editor or []
+        if len(given) > 1:
+            raise InputError(
+                f"decontext {command} takes one editor; {' and '.join(given)} were given.",
+                hint or "Give one --editor; protect, verify and app take several.",
+            )
+        return self.each()[0]
 
 
 @dataclass(frozen=True, kw_only=True)

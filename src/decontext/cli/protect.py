@@ -71,9 +71,7 @@ def protect(
     if many.engine is not None or not is_one_photo(photos):
         if preview:
             raise InputError("--preview shows one photo; several were given.", "Give one of them.")
-        return protect_many(
-            terminal, photos, output, model.one("a run over several photos"), method, show, many
-        )
+        return protect_many(terminal, photos, output, model, method, show, many)
     refuse_for_one(many)
     if preview:
         preview_one(terminal, Path(photos[0]), output, model, method, show, details=details)

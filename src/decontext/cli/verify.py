@@ -13,13 +13,12 @@ from decontext.cli.options import (
     BASICS,
     DEFAULTS,
     METHOD,
-    EditorOptions,
     EditorsOptions,
     MeasureOptions,
     RunOptions,
     option,
 )
-from decontext.cli.prepare import open_editor, open_editors, require_editor
+from decontext.cli.prepare import open_editors, require_editor
 from decontext.cli.terminal import Terminal
 from decontext.cli.verdicts import DetailsOption, show_many_verifications, show_verifications
 from decontext.errors import InputError
@@ -91,8 +90,7 @@ def verify(
     names = ("none", *read_transforms(transforms or ""))
     if not is_one_photo(protected):
         pairs = find_pairs_of(protected, original, recursive=recursive)
-        one = model.one("a run over several photos")
-        return verify_many(terminal, pairs, names, needed, one, measured, details=details)
+        return verify_many(terminal, pairs, names, needed, model, measured, details=details)
     refuse_recursive(recursive)
     after, before = load_photo(Path(protected[0])), load_photo(original)
     with terminal.progress("measuring") as progress:
@@ -123,7 +121,7 @@ def verify_many(
     pairs: Sequence[Pair],
     names: Sequence[str],
     needed: Level,
-    model: EditorOptions,
+    model: EditorsOptions,
     measured: MeasureOptions,
     *,
     details: bool,
@@ -132,7 +130,7 @@ def verify_many(
     from decontext.folders.verbs import verify_pairs
 
     with terminal.progress("measuring") as progress:
-        chosen = open_editor(terminal, model, progress)
+        chosen = open_editors(terminal, model, progress)
 
         def tell(number: int, done: int, total: int) -> None:
             note = f"photo {number + 1} of {len(pairs)}"

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from decontext.cluster.metrics import Metrics
@@ -24,8 +25,9 @@ from decontext.cluster.photo import (
 )
 from decontext.cluster.stores import Place
 from decontext.editors import Editor
+from decontext.editors.several import Crew
 from decontext.errors import DecontextError
-from decontext.folders.manifest import FAILED, Row
+from decontext.folders.manifest import FAILED, SAVED, Row
 from decontext.folders.photo import Work, build_row
 from decontext.folders.pool import quieten
 
@@ -46,7 +48,7 @@ class Protector:
         self._results: frozenset[str] = ray.get(desk.results.remote())
         self._metrics = Metrics(work.editor.name)
         self._reader = ThreadPoolExecutor(1)
-        self._editor: Editor | None = None
+        self._editor: Editor | Crew | None = None
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Protect the photos of a block; yields the row of each."""
@@ -67,14 +69,18 @@ class Protector:
 
     def _protect(self, job: Job, fetched: Fetched) -> Row:
         """A photo's row. Raises: DecontextError: the editor cannot be loaded."""
+        import ray
+
+        work = self._work
+        if not (work.take_over or work.force):
+            again: bool = ray.get(self._desk.was_here.remote(job.task.name))
+            work = replace(work, take_over=again)
         try:
-            row = skip(fetched, self._work, self._place, self._results)
+            row = skip(fetched, work, self._place, self._results)
         except DecontextError as error:
             row = build_row(job.task, FAILED, message=str(error))
         if row is not None:
             return row
-        import ray
-
         editor = self._load()
         tries = ray.get(self._desk.begin.remote(job.task.name))
         if tries > ATTEMPTS:
@@ -83,10 +89,10 @@ class Protector:
             self._metrics.begin()
             row = protect_fetched(fetched, editor, self._work, self._place, self._count)
         self._metrics.end(row)
-        self._desk.end.remote(job.task.name)
+        self._desk.end.remote(job.task.name, row["status"] in SAVED)
         return row
 
-    def _load(self) -> Editor:
+    def _load(self) -> Editor | Crew:
         if self._editor is None:
             import ray
             import torch

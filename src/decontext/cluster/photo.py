@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from decontext.cluster.stores import Place, exists, read, write
 from decontext.editors import Editor
+from decontext.editors.several import Crew
 from decontext.errors import DecontextError
 from decontext.folders.finding import Task
 from decontext.folders.manifest import ALREADY, FAILED, FINAL, SAVED, Row
@@ -97,7 +98,11 @@ def skip(fetched: Fetched, work: Work, place: Place, results: frozenset[str]) ->
 
 
 def protect_fetched(
-    fetched: Fetched, editor: Editor, work: Work, place: Place, on_part: OnPart | None = None
+    fetched: Fetched,
+    editor: Editor | Crew,
+    work: Work,
+    place: Place,
+    on_part: OnPart | None = None,
 ) -> Row:
     """Protect a photo and carry photo and report to their place."""
     job, content = fetched.job, fetched.content

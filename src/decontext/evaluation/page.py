@@ -26,8 +26,6 @@ from decontext.report import Row, Section, build_page
 from decontext.report.plot import to_plot
 
 PAGE = "index.html"
-SHOWN_PHOTOS = 8
-"""Photos whose pictures are on the page, so that it can be opened; all lie beside it."""
 
 
 def write_page(rows: list[ResultRow], folder: Path, photos: tuple[Path, ...]) -> Path:
@@ -41,7 +39,7 @@ def write_page(rows: list[ResultRow], folder: Path, photos: tuple[Path, ...]) ->
     figures = Figures(rows)
     sections = [
         *_failure_section(figures),
-        *picture_sections(figures, folder, photos[:SHOWN_PHOTOS]),
+        *picture_sections(figures, folder, photos),
         *_number_sections(figures),
     ]
     content = build_page(figures.title, figures.statement, sections, lead=tell_findings(figures))

@@ -12,24 +12,29 @@ from decontext.evaluation.figures import Figures
 from decontext.evaluation.photo_run import protected_path
 from decontext.evaluation.plan import CUT, NONE, ORIGINAL
 from decontext.evaluation.results import Row as ResultRow
-from decontext.evaluation.results import identify, printable
+from decontext.evaluation.results import identify, name_photos
 from decontext.evaluation.tables import number_beside
 from decontext.photo.images import read_pixels
 from decontext.photo.resampling import resize
 from decontext.report import Figure, Pair, Row, Section
+
+SHOWN_PHOTOS = 8
+"""Photos whose pictures are on the page, so that it can be opened; all lie beside it."""
 
 _THUMBNAIL = 256
 _AMPLIFIED = 10
 
 
 def picture_sections(figures: Figures, folder: Path, photos: tuple[Path, ...]) -> Iterator[Section]:
-    """One section a photo, the first one open."""
+    """One section for each of the first photos, the first one open."""
+    names = name_photos(photos)
+    photos = photos[:SHOWN_PHOTOS]
     for path, content in identify(photos).items():
         try:
             original = read_pixels(path)
         except Exception:  # Its row says why it could not be read.
             continue
-        page = _PhotoPictures(figures, folder, content, printable(path.name))
+        page = _PhotoPictures(figures, folder, content, names[path])
         section = page.section(original, folded=content != identify(photos[:1]).get(photos[0]))
         if section is not None:
             yield section

@@ -106,6 +106,7 @@ class PhotoRun:
     """One photo, in all its versions."""
 
     path: Path
+    name: str
     content: str
     first: str
     folder: Path
@@ -115,11 +116,6 @@ class PhotoRun:
     tools: Instruments
     results: ResultFile
     progress: Progress
-
-    @property
-    def name(self) -> str:
-        """The file's name as it is shown."""
-        return printable(self.path.name)
 
     def run(self) -> None:
         if self.name != self.first:

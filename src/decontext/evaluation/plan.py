@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence, Set
+import os
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from decontext.editors import Editor
 from decontext.errors import InputError
+from decontext.folders.finding import walk_photos
 from decontext.notation import LEVELS
 from decontext.photo.formats import READ_ENDINGS
 from decontext.prompts import HELD_OUT
@@ -151,34 +153,47 @@ def build_protections(
     return tuple(protections)
 
 
-def find_photos(folder: str | Path) -> tuple[Path, ...]:
-    """The pictures of a folder by name, readable or not.
+def find_photos(
+    inputs: str | Path | Sequence[str | Path],
+    *,
+    recursive: bool = False,
+    without: Path | None = None,
+) -> tuple[Path, ...]:
+    """The pictures of folders by name, readable or not, and single files as they are named.
 
-    Hidden files are left out, unfinished files of a run that was killed among them, and protected
-    photos: those with a report beside them, or named `NAME.protected` beside their original.
+    In folders hidden files are left out, unfinished files of a run that was killed among them, what
+    lies in `without`, and protected photos: those with a report beside them, or named
+    `NAME.protected` beside their original.
 
     Raises:
-        InputError: there is no such folder, or no picture in it.
+        InputError: there is no such file or folder, or no picture in it.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise InputError(f"{folder} {what}; it must be a folder of photos.", "Check the name.")
-    files = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in ENDINGS and p.is_file()]
-    stems = {path.stem for path in files}
-    photos = [path for path in files if path.name[0] != "." and not _is_protected(path, stems)]
+    given = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(path) for path in inputs]
+    photos: dict[Path, None] = {}
+    for path in given:
+        if not os.path.lexists(path):
+            raise InputError(f"{path} does not exist; it must be a photo or a folder of photos.")
+        photos |= dict.fromkeys(_look_into(path, recursive, without) if path.is_dir() else [path])
     if not photos:
+        hint = "" if recursive else " Sub-folders are looked into with --recursive."
         raise InputError(
-            f"there is no picture to evaluate in {folder}.",
-            f"Put some in it: {', '.join(ENDINGS)}; protected photos do not count.",
+            f"there is no picture to evaluate in {', '.join(map(str, given)) or 'the list'}.",
+            f"Put some in it: {', '.join(ENDINGS)}; protected photos do not count.{hint}",
         )
     return tuple(photos)
 
 
-def _is_protected(path: Path, stems: Set[str]) -> bool:
+def _look_into(folder: Path, recursive: bool, without: Path | None) -> Iterator[Path]:
+    """The pictures of a folder that are no protected ones."""
+    files = list(walk_photos(folder, recursive=recursive, without=without))
+    names = {path.with_suffix("") for path in files}
+    return (path for path in files if path.is_file() and not _is_protected(path, names))
+
+
+def _is_protected(path: Path, names: Set[Path]) -> bool:
     """Whether a picture is what `decontext protect` makes, by its name or its report."""
     original, ending = path.stem[: -len(PROTECTED)], path.stem[-len(PROTECTED) :]
-    if ending == PROTECTED and original in stems:
+    if ending == PROTECTED and path.with_name(original) in names:
         return True
     try:
         report = json.loads(report_path(path).read_text(encoding="utf-8"))

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -154,6 +156,19 @@ def identify(photos: Sequence[Path]) -> dict[Path, str]:
     return {
         path: sha256(path) or hashlib.sha256(printable(path.name).encode()).hexdigest()
         for path in photos
+    }
+
+
+def name_photos(photos: Sequence[Path]) -> dict[Path, str]:
+    """What each photo is called: its file's name, with its folders where another one has it too."""
+    absolute = {path: Path(os.path.abspath(path)) for path in photos}
+    shared = os.path.commonpath([path.parent for path in absolute.values()]) if photos else ""
+    taken = Counter(path.name for path in absolute.values())
+    return {
+        path: printable(
+            whole.name if taken[whole.name] == 1 else whole.relative_to(shared).as_posix()
+        )
+        for path, whole in absolute.items()
     }
 
 

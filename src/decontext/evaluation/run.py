@@ -25,7 +25,7 @@ from decontext.evaluation.results import (
     Row,
     fingerprint,
     identify,
-    printable,
+    name_photos,
 )
 from decontext.photo.files import clear_leftovers, make_folder
 from decontext.photo.lock import hold_lock
@@ -105,7 +105,8 @@ def evaluate(
         heading["others"] = {name: fingerprint(other) for name, other in found.items()}
     contents = identify(photos)
     # Reversed, so that of copies the first gives the name.
-    names = {contents[path]: printable(path.name) for path in reversed(photos)}
+    shown = name_photos(photos)
+    names = {contents[path]: shown[path] for path in reversed(photos)}
     with hold_lock(folder / name):
         clear_leftovers(folder)
         results = ResultFile(folder / name, heading, photos=names, force=force, known=known)
@@ -114,6 +115,7 @@ def evaluate(
             for path in photos:
                 PhotoRun(
                     path=path,
+                    name=shown[path],
                     content=contents[path],
                     first=names[contents[path]],
                     folder=folder,

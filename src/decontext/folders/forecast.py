@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from decontext.editors import Editor
+from decontext.editors.several import Crew, gather
 from decontext.errors import InputError
 from decontext.estimate import PICTURES_OF_A_MEASUREMENT, count_judging
 from decontext.folders.finding import Task
@@ -68,7 +69,9 @@ def look(tasks: Sequence[Task], work: Work) -> tuple[list[Task], list[Row]]:
     return waiting, others
 
 
-def forecast(tasks: Sequence[Task], work: Work, editor: Editor, *, jobs: int = 1) -> Forecast:
+def forecast(
+    tasks: Sequence[Task], work: Work, editor: Editor | Crew, *, jobs: int = 1
+) -> Forecast:
     """What a run would take, from one step on a photo of middle working size.
 
     A step's time is taken to grow with the area at which the editor sees the photo, and processes
@@ -98,7 +101,7 @@ def forecast(tasks: Sequence[Task], work: Work, editor: Editor, *, jobs: int = 1
     return said
 
 
-def measure_step(source: str | Path, editor: Editor, settings: ProtectSettings) -> float:
+def measure_step(source: str | Path, editor: Editor | Crew, settings: ProtectSettings) -> float:
     """Seconds of one step, the second of two: the first one also starts things up."""
     steps = protect_steps(load_photo(source), editor, replace(settings, steps=CHECK_EVERY - 1))
     began = next(steps).seconds
@@ -117,9 +120,10 @@ def _count_steps(settings: ProtectSettings) -> float:
     )
 
 
-def _working_area(task: Task, editor: Editor) -> int:
-    width, height = editor.working_size(*(_read_size(task) or (1, 1)))
-    return width * height
+def _working_area(task: Task, editor: Editor | Crew) -> int:
+    """Pixels at which the editor sees the photo, of several editors all together."""
+    sizes = [one.working_size(*(_read_size(task) or (1, 1))) for one in gather(editor)]
+    return sum(width * height for width, height in sizes)
 
 
 def _read_size(task: Task) -> tuple[int, int] | None:

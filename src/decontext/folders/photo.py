@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from decontext.editors import Editor, load_editor
+from decontext.editors.several import TOGETHER, Crew
 from decontext.errors import DecontextError, InputError, NotProtectedError
 from decontext.folders.finding import Task
 from decontext.folders.manifest import (
@@ -58,6 +59,32 @@ class EditorChoice:
         )
 
 
+@dataclass(frozen=True)
+class CrewChoice:
+    """Several editors that every photo is to be protected against at once; as `EditorChoice`."""
+
+    choices: tuple[EditorChoice, ...]
+
+    @property
+    def name(self) -> str:
+        """Their names as a report has them."""
+        return TOGETHER.join(choice.name for choice in self.choices)
+
+    @property
+    def source(self) -> list[str | None]:
+        """Where the weights of each come from."""
+        return [choice.source for choice in self.choices]
+
+    @property
+    def device(self) -> str | None:
+        """That of all."""
+        return self.choices[0].device
+
+    def load(self, device: str | None = None) -> Crew:
+        """Load them, on another device where one is given."""
+        return Crew([choice.load(device) for choice in self.choices])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Work:
     """What a run does with every photo; goes to other processes whole.
@@ -66,7 +93,7 @@ class Work:
     `threads` is how many each of several processes computes with; None leaves it to torch.
     """
 
-    editor: EditorChoice
+    editor: EditorChoice | CrewChoice
     settings: ProtectSettings
     folder: Path
     force: bool = False
@@ -86,7 +113,9 @@ class Work:
         }
 
 
-def protect_one(task: Task, editor: Editor, work: Work, on_part: OnPart | None = None) -> Row:
+def protect_one(
+    task: Task, editor: Editor | Crew, work: Work, on_part: OnPart | None = None
+) -> Row:
     """Protect one photo into the folder and return its row, whatever happens.
 
     What an earlier run finished and did not come to write down is taken over.

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from decontext.editors import Editor
+from decontext.editors.several import Crew
 from decontext.errors import InputError
 from decontext.folders.finding import Task
 from decontext.folders.manifest import NAME, STATUSES, Manifest, Row
@@ -53,7 +54,7 @@ def protect_folder(
     tasks: Sequence[Task],
     work: Work,
     *,
-    load: Callable[[], Editor] | None = None,
+    load: Callable[[], Editor | Crew] | None = None,
     devices: Sequence[str | None] = (None,),
     on_progress: OnProgress | None = None,
 ) -> Generator[Row, None, None]:
@@ -99,7 +100,7 @@ class _Run:
         self._skipped: list[Row] = []
 
     def run(
-        self, load: Callable[[], Editor] | None, devices: Sequence[str | None]
+        self, load: Callable[[], Editor | Crew] | None, devices: Sequence[str | None]
     ) -> Iterator[Row]:
         """All rows; those that took no work come with the next that did."""
         rows = (
@@ -113,7 +114,7 @@ class _Run:
             yield self._count(row)
         yield from self._take_skipped()
 
-    def _protect_here(self, load: Callable[[], Editor]) -> Iterator[Row]:
+    def _protect_here(self, load: Callable[[], Editor | Crew]) -> Iterator[Row]:
         work, editor = self._work, None
         for task in self._waiting():
             editor = editor or load()

@@ -13,6 +13,7 @@ from typing import Any
 
 from decontext.edit import check_edit_output, edit
 from decontext.editors import Editor
+from decontext.editors.several import Crew
 from decontext.errors import CancelledError, DecontextError, InputError
 from decontext.folders.finding import Task, find_tasks, is_picture, name_result
 from decontext.folders.summary import SHEET
@@ -68,7 +69,7 @@ def find_pairs(
 
 def verify_pairs(
     pairs: Sequence[Pair],
-    editor: Editor,
+    editor: Editor | Crew,
     transforms: Sequence[str],
     *,
     on_part: OnPart | None = None,

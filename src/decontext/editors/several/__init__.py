@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("decontext")
 
 
+TOGETHER = " + "
+"""Between the names of several editors."""
+
+
 class Crew:
     """One editor or more, in their order.
 
@@ -74,10 +78,10 @@ class Crew:
         if len(infos) == 1:
             return infos[0]
         return EditorInfo(
-            name=" + ".join(info.name for info in infos),
-            title=" + ".join(info.title for info in infos),
-            weights=" + ".join(info.weights for info in infos),
-            licence=" + ".join(info.licence for info in infos),
+            name=TOGETHER.join(info.name for info in infos),
+            title=TOGETHER.join(info.title for info in infos),
+            weights=TOGETHER.join(info.weights for info in infos),
+            licence=TOGETHER.join(info.licence for info in infos),
             double_blocks=0,
             single_blocks=0,
             working_size="each its own",
@@ -93,7 +97,7 @@ class Crew:
     @property
     def precision(self) -> str:
         """How the weights of each are held, in words."""
-        return " + ".join(getattr(editor, "precision", "") for editor in self.editors)
+        return TOGETHER.join(getattr(editor, "precision", "") for editor in self.editors)
 
 
 def gather(given: Editor | Crew | str | Sequence[Editor | str]) -> Crew:
