@@ -17,8 +17,7 @@ import time
 from pathlib import Path
 
 import psutil
-import tiny_models
-from kills_many import leftovers, make_photos, make_work, protect_all, read_results
+from kills_many import leftovers, make_work, prepare, protect_all, read_results
 
 from decontext.cluster.finding import find_photos
 from decontext.cluster.run import Cluster, protect_on_cluster
@@ -55,6 +54,9 @@ def _workers() -> list[int]:
     """Processes of this run's workers, by the desk at which each has said its number."""
     import ray
 
+    # Asking before Ray runs would start one, beside that of the run.
+    if not ray.is_initialized():
+        return []
     try:
         known = ray.get(ray.get_actor(DESK).workers.remote(), timeout=5).values()
     except (ValueError, ray.exceptions.RayError):
@@ -67,16 +69,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--every", type=float, default=10.0, help="seconds between two kills")
-    parser.add_argument("--whole", type=Path, help="results of an earlier undisturbed run")
+    parser.add_argument("--folder", type=Path, help="as of kills_many; its undisturbed run counts")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        editor = tiny_models.save_tiny_pipeline(folder / "editor")
-        photos = make_photos(folder / "photos", options.photos)
-        whole = options.whole or folder / "whole"
-        if not whole.exists():
-            protect_all(photos, make_work(editor, whole))
-        place, work = Place.of(folder / "killed"), make_work(editor, folder / "killed")
+        folder = options.folder or Path(name)
+        editor, photos = prepare(folder, options.photos)
+        whole = folder / "whole"
+        protect_all(photos, make_work(editor, whole))
+        place, work = Place.of(folder / "cluster"), make_work(editor, folder / "cluster")
         killer, began = Killer(every=options.every), time.monotonic()
         killer.start()
         rows = []
@@ -84,8 +84,9 @@ def main() -> int:
         cluster = Cluster(workers=2, desk=DESK)
         for row in protect_on_cluster(tasks, work, place, cluster=cluster):
             rows.append(row)
+            if len(rows) == len(tasks):
+                killer.stop()
             print(f"{len(rows)} done, {len(killer.killed)} killed", flush=True)
-        killer.stop()
         expected, results = read_results(whole), read_results(place.path)
         _, written = read_rows([place.path / NAME])
         equal = sum(results.get(name) == content for name, content in expected.items())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import random
 import signal
 import sys
@@ -32,10 +33,10 @@ ENDINGS = ("png", "jpg", "webp", "tiff", "bmp")
 SETTINGS = ProtectSettings(
     method="sign",
     epsilon=96 / 255,
-    steps=20,
+    steps=12,
     blocks="double:0",
     robust="off",
-    step_limit=20,
+    step_limit=12,
     verify_prompts=1,
     verify_noises=1,
 )
@@ -55,10 +56,39 @@ def make_photos(folder: Path, count: int) -> Path:
     return folder
 
 
+def prepare(folder: Path, count: int) -> tuple[Path, Path]:
+    """A tiny editor and photos in this folder, where an earlier run has not left them."""
+    editor, photos = folder / "editor", folder / "photos"
+    if not photos.exists():
+        tiny_models.save_tiny_pipeline(editor)
+        make_photos(photos, count)
+    return editor, photos
+
+
 def make_work(editor: Path, output: Path, **options: Any) -> Work:
     """How the photos are protected, by a tiny editor on one thread."""
     choice = EditorChoice("flux-kontext", source=str(editor), device="cpu")
     return Work(editor=choice, settings=SETTINGS, folder=output, accept_weak=True, **options)
+
+
+class DiesWithItsFirstPhoto(EditorChoice):
+    """An editor whose process is killed when it has saved a photo and not yet said so, once."""
+
+    def load(self, device: str | None = None) -> Any:
+        """Load it, and put what kills in the place of what protects."""
+        from decontext.folders import pool
+
+        protect_one, marker = pool.protect_one, Path(str(self.options["marker"]))
+
+        def protect_and_die(*given: Any) -> Any:
+            row = protect_one(*given)
+            if not marker.exists():
+                marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return row
+
+        pool.protect_one = protect_and_die
+        return EditorChoice(self.name, source=self.source, device=self.device).load(device)
 
 
 def protect_all(photos: Path, work: Work, devices: Sequence[None] = ()) -> list[dict[str, Any]]:
@@ -120,22 +150,24 @@ def main() -> int:
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--longest", type=float, default=20.0, help="seconds to a kill at most")
+    parser.add_argument("--folder", type=Path, help="keep photos and results of both runs here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        editor = tiny_models.save_tiny_pipeline(folder / "editor")
-        photos = make_photos(folder / "photos", options.photos)
+        folder = options.folder or Path(name)
+        editor, photos = prepare(folder, options.photos)
         began = time.monotonic()
         protect_all(photos, make_work(editor, folder / "whole"))
         undisturbed = time.monotonic() - began
+        print(f"undisturbed: {undisturbed:.0f} s", flush=True)
         work = make_work(editor, folder / "killed")
+        began = time.monotonic()
         killed = kill_and_go_on(photos, work, kills=options.kills, longest=options.longest)
         rows = protect_all(photos, work)
         whole, results = read_results(folder / "whole"), read_results(folder / "killed")
         _, written = read_rows([work.folder / NAME])
         equal = sum(results.get(name) == content for name, content in whole.items())
         print(
-            f"{options.photos} photos, {undisturbed:.0f} s undisturbed; killed {killed} times: "
+            f"{options.photos} photos, killed {killed} times, {time.monotonic() - began:.0f} s: "
             f"{len(rows)} rows, {len(written)} written, {len(whole)} and {len(results)} files, "
             f"{equal} equal, {len(leftovers(work.folder))} unfinished files left"
         )

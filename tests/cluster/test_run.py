@@ -15,6 +15,7 @@ import tiny_models
 from kills_many import make_photos, make_work, protect_all, read_results
 
 from decontext import cli
+from decontext.cluster import actor
 from decontext.cluster.actor import cut
 from decontext.cluster.finding import find_photos
 from decontext.cluster.run import Cluster, protect_on_cluster, running_ray
@@ -66,26 +67,35 @@ def whole(editor: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) 
     return folder
 
 
-def _kill_once(killed: list[int]) -> Callable[[Progress], None]:
+def _kill_all_once(killed: list[int]) -> Callable[[Progress], None]:
+    """Ends all workers with the first row, in the middle of their blocks."""
+
     def kill(progress: Progress) -> None:
         if not killed:
-            workers = ray.get(ray.get_actor("desk").workers.remote())
-            killed.append(list(workers.values())[-1])
-            os.kill(killed[0], signal.SIGKILL)
+            killed.extend(ray.get(ray.get_actor("desk").workers.remote()).values())
+            for process in killed:
+                os.kill(process, signal.SIGKILL)
 
     return kill
 
 
-def test_photos_of_a_store_are_those_of_a_run_without_ray_though_a_worker_is_killed(
-    cluster: Cluster, editor: Path, photos: Path, whole: Path, store: str
+def test_photos_of_a_store_are_those_of_a_run_without_ray_though_workers_are_killed(
+    cluster: Cluster,
+    editor: Path,
+    photos: Path,
+    whole: Path,
+    store: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Blocks of three photos: what is done of one when its worker dies counts for the next worker.
+    monkeypatch.setattr(actor, "BLOCKS_OF_A_WORKER", 1)
     source, place = Place.of(f"{store}/many/in"), Place.of(f"{store}/many/out")
     for path in photos.rglob("*.*"):
         write(source.file(path.relative_to(photos).as_posix()), path.read_bytes())
     work, killed = make_work(editor, Path(place.root)), list[int]()
     tasks = find_photos([source.root], place, recursive=True)
     rows = list(
-        protect_on_cluster(tasks, work, place, cluster=cluster, on_progress=_kill_once(killed))
+        protect_on_cluster(tasks, work, place, cluster=cluster, on_progress=_kill_all_once(killed))
     )
     assert killed
     expected = read_results(whole)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +147,6 @@ def test_a_foreign_file_is_overwritten_with_force_alone(
 def test_what_does_not_measure_as_protected_is_not_tried_again(
     editor: Path, photos: Path, tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
     work = make_work(editor, tmp_path)
     weak = replace(work, settings=replace(work.settings, epsilon=1 / 255, steps=1, step_limit=1))
     (row,) = _one(photos / "photo-000.png", weak)
@@ -185,6 +184,21 @@ def test_two_processes_make_the_same_files_though_one_is_killed(
     assert _statuses(rows) == dict.fromkeys(read_results(whole), WEAK)
     assert read_results(work.folder) == read_results(whole)
     assert not [child for child in psutil.Process().children() if child.pid in killed]
+
+
+def test_what_a_process_saved_before_it_died_is_taken_over(
+    whole: Path, editor: Path, photos: Path, tmp_path: Path
+) -> None:
+    choice = kills_many.DiesWithItsFirstPhoto(
+        "flux-kontext", source=str(editor), device="cpu", options={"marker": tmp_path / "died"}
+    )
+    work = replace(make_work(editor, tmp_path / "out"), editor=choice)
+    tasks = find_tasks([photos / "photo-000.png"], work.folder)
+    (row,) = protect_folder(tasks, work, devices=(None,))
+    assert (tmp_path / "died").exists()
+    assert (row["status"], row["message"]) == (WEAK, "")
+    saved = read_results(work.folder)
+    assert saved == {"photo-000.png": read_results(whole)["photo-000.png"]}
 
 
 def test_processes_take_turns_over_the_devices() -> None:

@@ -14,6 +14,7 @@ class Desk:
 
     def __init__(self) -> None:
         self._begun: dict[str, int] = {}
+        self._saved: set[str] = set()
         self._loading = 0
         self._workers: dict[str, int] = {}
         self._results: frozenset[str] = frozenset()
@@ -31,9 +32,18 @@ class Desk:
         self._begun[name] = self._begun.get(name, 0) + 1
         return self._begun[name]
 
-    def end(self, name: str) -> None:
-        """A photo is done, whatever came of it."""
+    def end(self, name: str, saved: bool) -> None:
+        """A photo is done, and its result lies there or not."""
         self._begun.pop(name, None)
+        if saved:
+            self._saved.add(name)
+
+    def was_here(self, name: str) -> bool:
+        """Whether a worker of this run may have written the result of a photo.
+
+        Where a worker dies, Ray gives the whole of its block to another one.
+        """
+        return name in self._begun or name in self._saved
 
     def load(self, worker: str, process: int) -> int:
         """An editor is being loaded; returns how often that was begun since one was loaded."""

@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -116,7 +116,7 @@ class Pool:
         if task is not None:
             worker.task = task
             try:
-                worker.pipe.send(task)
+                worker.pipe.send((task, task.name in self._attempts))
             except OSError:
                 pass  # It has just died; its end of the pipe says so next.
 
@@ -181,8 +181,10 @@ def _run_worker(pipe: Connection, lifeline: Connection, work: Work, device: str 
             return
         pipe.send(("ready", None))
         while True:
-            task = pipe.recv()
-            row = protect_one(task, editor, work, _teller(pipe, task.name))
+            task, again = pipe.recv()
+            # The process that died may have saved the photo just before.
+            this = replace(work, take_over=work.take_over or (again and not work.force))
+            row = protect_one(task, editor, this, _teller(pipe, task.name))
             pipe.send(("row", row))
     except (EOFError, OSError, KeyboardInterrupt):
         return
