@@ -33,10 +33,10 @@ ENDINGS = ("png", "jpg", "webp", "tiff", "bmp")
 SETTINGS = ProtectSettings(
     method="sign",
     epsilon=96 / 255,
-    steps=12,
+    steps=10,
     blocks="double:0",
     robust="off",
-    step_limit=12,
+    step_limit=10,
     verify_prompts=1,
     verify_noises=1,
 )

@@ -55,10 +55,9 @@ GONE: dict[str, str] = {
     r"|File:Image(Width|Height)",
     "avif": r"IFD0:Orientation|File:Image(Width|Height)|QuickTime:(Color|Transfer)|ICC",
     "tiff": r"IFD0:(PrimaryChromaticities|WhitePoint)",
-    "png": r"PNG:(Red|Green|Blue|WhitePoint)[XY]?",
 }
-"""What else a format says in another way: HEIC and AVIF turn by boxes; chromaticities are the
-profile's."""
+"""What else a format says in another way: HEIC and AVIF turn by boxes; chromaticities of TIFF are
+the profile's."""
 
 
 def change(photo: Photo, seed: int = 0) -> torch.Tensor:

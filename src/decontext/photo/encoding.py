@@ -160,6 +160,8 @@ def _png_words(photo: Photo) -> PngImagePlugin.PngInfo:
     if photo.iptc is not None:
         data = as_resource(photo.iptc)
         info.add_text("Raw profile type iptc", f"\niptc\n{len(data):8}\n{data.hex()}\n", zip=True)
+    for kind, data in photo.options.get("png_colours", ()):
+        info.add(kind, data)  # Pillow leaves sRGB out beside a profile, as PNG wants it.
     for name, text in photo.texts:
         info.add_text(name, text, zip=len(text) > _LONG_TEXT)
     return info

@@ -8,6 +8,7 @@ from pathlib import Path
 from decontext.photo.exif import read_orientation
 from decontext.photo.formats import Format, format_of
 from decontext.photo.photo import Photo
+from decontext.photo.png import describe_colour_chunks
 
 
 def describe_losses(photo: Photo, path: str | Path | None) -> tuple[str, ...]:
@@ -40,6 +41,9 @@ def is_kept_deep(photo: Photo, form: Format) -> bool:
 
 def _colours(photo: Photo, form: Format) -> list[str]:
     own, found = photo.own, []
+    chunks = describe_colour_chunks(photo.options.get("png_colours", ()))
+    if chunks and form.name != "PNG" and not photo.icc:
+        found.append(f"{form.name} files cannot hold what is left out: {chunks}")
     if own is None:
         if photo.icc and not form.colours:
             found.append(f"{form.name} files hold no colour profile: sRGB is left out")

@@ -37,7 +37,8 @@ class Photo:
         iptc: datasets of IPTC, captions and keywords, or None.
         texts: the comment of a JPEG or GIF file as `Comment`, or the texts of a PNG file, by name.
         orientation: EXIF orientation under which the pixels are stored, 1..8.
-        options: how the file was written (`dpi`, `progressive`, `compression`), for the next one.
+        options: how the file was written (`dpi`, `progressive`, `compression`, `png_colours`: a PNG
+            file's chunks on gamma and primaries), for the next one.
         notes: what saving cannot keep and which personal data stay, in words for the user.
         sha256: of the file it was read from, or of the bytes; of the levels where it came as
             pixels. Empty where nobody said.

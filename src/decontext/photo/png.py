@@ -7,7 +7,7 @@ Source: PNG 3rd edition, sections 5 (chunks), 9 (filters), 11.3.2.6 (cICP).
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,46 @@ def read_colour_codes(content: bytes | memoryview) -> tuple[int, int] | None:
         if kind == b"IDAT":
             return None
     return None
+
+
+SRGB_GAMMA, SRGB_PLACES = 45455, (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+"""What files of sRGB give as gamma and as the places of white, red, green and blue."""
+
+_NEAR = 1100
+"""Of a hundred thousandth: as far as encoders' own rounding goes."""
+
+
+def read_colour_chunks(content: bytes | memoryview) -> tuple[tuple[bytes, bytes], ...]:
+    """Chunks by which a file says how its levels look without a profile: kind and data.
+
+    Source: PNG 3rd edition, 11.3.2.1 (cHRM), 11.3.2.2 (gAMA), 11.3.2.5 (sRGB).
+    """
+    lengths = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}
+    found = dict[bytes, bytes]()
+    for kind, start, end in read_chunks(content):
+        if kind == b"IDAT":
+            break
+        if lengths.get(kind) == end - start and any(
+            content[start:end] if kind == b"gAMA" else b"1"
+        ):
+            found.setdefault(kind, bytes(content[start:end]))
+    return tuple(found.items())
+
+
+def describe_colour_chunks(chunks: Sequence[tuple[bytes, bytes]]) -> str:
+    """What such chunks say that is not sRGB, in words; empty where they say sRGB."""
+    said, words = dict(chunks), []
+    if b"sRGB" in said:
+        return ""
+    if b"gAMA" in said:
+        (gamma,) = struct.unpack(">I", said[b"gAMA"])
+        if abs(gamma - SRGB_GAMMA) > _NEAR:
+            words.append(f"a gamma of {gamma / 100_000:.4g}")
+    if b"cHRM" in said:
+        places = struct.unpack(">8I", said[b"cHRM"])
+        if any(abs(a - b) > _NEAR for a, b in zip(places, SRGB_PLACES, strict=True)):
+            words.append("primaries of its own")
+    return " and ".join(words)
 
 
 def exchange_pixels(small: bytes | memoryview, pixels: NDArray[np.uint16]) -> bytearray:

@@ -7,6 +7,7 @@ decoders raise many things on damaged files, and none of them comes through.
 import hashlib
 import io
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -23,7 +24,7 @@ from decontext.photo.limits import check_pixels
 from decontext.photo.metadata import read_metadata
 from decontext.photo.opening import Readable, explained, identify, open_file, read_all
 from decontext.photo.photo import SMALLEST_SIDE, Photo
-from decontext.photo.png import read_colour_codes
+from decontext.photo.png import describe_colour_chunks, read_colour_chunks, read_colour_codes
 from decontext.photo.unfolding import choose_profile, unfold
 
 _NAMES = {
@@ -37,6 +38,9 @@ _NAMES = {
 """What a photo from memory is called; `photo.png` where the format has no name here."""
 
 _MOST_PREVIEWS = 10
+
+_PNG_HEAD = 2**24
+"""Bytes in which a PNG file has said what its colours are; the pixels come behind."""
 
 
 def load_photo(source: Readable, *, max_pixels: int | None = None) -> Photo:
@@ -101,6 +105,11 @@ def read_image(
         kept = replace(kept, shown=1)
     mode = "LA" if deep is not None and deep.shape[2] == 2 else mode  # Pillow says RGBA.
     icc, space, icc_notes = choose_profile(icc, picture.mode)
+    options = _read_options(image)
+    if file is not None and file_format == "PNG":
+        file.seek(0)
+        options["png_colours"] = read_colour_chunks(file.read(_PNG_HEAD))
+        icc_notes = (*icc_notes, *_note_colours(options["png_colours"], icc))
     pixels, alpha, own = unfold(picture, deep, icc=icc, space=space, shown=kept.shown)
     return Photo(
         pixels=pixels,
@@ -115,7 +124,7 @@ def read_image(
         iptc=kept.iptc,
         texts=kept.texts,
         orientation=kept.orientation,
-        options=_read_options(image),
+        options=options,
         notes=(*notes, *icc_notes, *left_out, *kept.notes),
         sha256=digest,
         from_file=path is not None,
@@ -152,7 +161,7 @@ def _look_into(
             notes.append(f"left out: {', '.join(said.others)} in the file")
     elif file_format == "PNG":
         file.seek(0)
-        codes = read_colour_codes(file.read())
+        codes = read_colour_codes(file.read(_PNG_HEAD))
     behind = describe_behind(file, file_format)
     if behind:
         notes.append(f"left out: {behind}")
@@ -181,6 +190,14 @@ def _check_form(image: Image.Image, name: str) -> list[str]:
             f"both sides must be at least {SMALLEST_SIDE}."
         )
     return notes
+
+
+def _note_colours(chunks: Sequence[tuple[bytes, bytes]], icc: bytes | None) -> list[str]:
+    """A note on what editors do not heed, unlike some programs that show the file."""
+    said = "" if icc else describe_colour_chunks(chunks)
+    return [f"the file names {said}, which editors do not heed; it is kept in PNG files"] * bool(
+        said
+    )
 
 
 def _is_sequence(image: Image.Image) -> bool:

@@ -29,6 +29,16 @@ _PICTURE_PARTS = (
 
 _PLACE = re.compile(rb"GPS|geo:|:(Sub-?)?location|:(Province)?State\b|:City\b|:Country", re.I)
 _ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>)\s*)(\d+)")
+_EXTENSION = b"http://ns.adobe.com/xmp/extension/\x00"
+"""How further segments of JPEG begin, with what did not fit into the packet."""
+
+_EXTENDED = re.compile(
+    rb"<(xmpNote:HasExtendedXMP)\b[^>]*?(?:/>|>.*?</\1\s*>)"
+    rb"|\sxmpNote:HasExtendedXMP\s*=\s*(?:\"[^\"]*\"|'[^']*')",
+    re.DOTALL,
+)
+"""Where a packet says that there are such."""
+
 _LARGEST = 65_000
 """Bytes: what a segment of JPEG can hold."""
 
@@ -45,6 +55,23 @@ def with_orientation(xmp: bytes, orientation: int) -> bytes:
 
 def read_xmp(image: Image.Image, orientation: int) -> tuple[bytes | None, str]:
     """The XMP packet that is kept, and a note on why there is none where there was one."""
+    xmp, note = _read_packet(image, orientation)
+    if _is_extended(image):
+        extended = "the extended XMP data, which did not fit into the packet, are left out"
+        note = f"{note}; {extended}" if note else extended
+        xmp = None if xmp is None else _EXTENDED.sub(b"", xmp)
+    return xmp, note
+
+
+def _is_extended(image: Image.Image) -> bool:
+    """Whether a JPEG has XMP data behind its packet: edit histories, masks, depth maps."""
+    return any(
+        isinstance(content, bytes) and content.startswith(_EXTENSION)
+        for _, content in getattr(image, "applist", ())
+    )
+
+
+def _read_packet(image: Image.Image, orientation: int) -> tuple[bytes | None, str]:
     xmp = image.info.get("xmp")
     xmp = xmp.encode("utf-8", "surrogateescape") if isinstance(xmp, str) else xmp
     if not isinstance(xmp, bytes) or not xmp.strip(b"\x00 \r\n"):
