@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.sections import RECORD, ROOT, keep
+from benchmarks.sections import RECORD, ROOT, keep, mark
 from decontext.evaluation import charts
 from decontext.evaluation.plan import CUT, NONE, ORIGINAL
 from decontext.evaluation.results import Row, merge_rows, read_rows
@@ -64,16 +64,25 @@ def write_documents(
     written[0].write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
     done = {part.name for part, _ in found}
     absent = [part.title for part in parts if part.name not in done]
-    written[1].write_text(_results(run, found, absent, docs), encoding="utf-8")
+    results = _results(run, found, absent, docs)
+    written[1].write_text(results + _protocols(written[1]), encoding="utf-8")
     limits = docs / "limits.md"
     if limits.exists():
         limits.write_text(fill(limits.read_text("utf-8"), _limits(found)), encoding="utf-8")
         written.append(limits)
     if docs.resolve() == DOCS:
-        keep("results.md", written[1].read_text("utf-8"))
+        keep("results.md", results)
         keep("limits.md: study", _limits(found))
         written.append(ROOT / RECORD)
     return written
+
+
+def _protocols(page: Path) -> str:
+    """The part of the page that `study.protocols` writes, as it is, or an empty one."""
+    first, last = mark("protocols"), mark("/protocols")
+    text = page.read_text("utf-8") if page.exists() else ""
+    inside = text.partition(first)[2].partition(last)[0] or "\n"
+    return f"\n{first}{inside}{last}\n"
 
 
 def figures_of(part: Part, out: Path, level: str) -> Figures:
@@ -133,6 +142,11 @@ def _results(
         "What was measured on `kontext-mini`, the embedded demonstration editor. **None of it says "
         "what happens with FLUX.1 Kontext or any other editor.** How every figure is made: "
         "[measuring.md](measuring.md). All values as JSON: [results.json](results.json).",
+        "",
+        "Every method takes sign steps within a budget here (`--method sign`), so that all change "
+        "the photo alike. The least visible change, which is the default, is in "
+        "[visibility.md](visibility.md) and, on the people of the protocols, at the end of this "
+        "page.",
         "",
         f"Made by `{run['command']}` on {run['machine']}, {run['workers']} processes of one "
         f"thread; {run['time']}. Editor's weights: `{run['weights']}`. "
@@ -326,7 +340,7 @@ def _read_run(out: Path, *, level: str, workers: int, seconds: float | None) -> 
     return {
         "command": f"make study{arguments}",
         "level": level,
-        "machine": _machine(),
+        "machine": describe_machine(),
         "workers": workers,
         "time": f"{total / 60:.0f} minutes",
         "weights": out.name,
@@ -334,7 +348,7 @@ def _read_run(out: Path, *, level: str, workers: int, seconds: float | None) -> 
     }
 
 
-def _machine() -> str:
+def describe_machine() -> str:
     """Processor by name where the system tells it."""
     info = Path("/proc/cpuinfo")
     names = re.findall(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else []

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 if str(ROOT) not in sys.path:  # mkdocs loads this file by its path
     sys.path.insert(0, str(ROOT))
 
-from website import api, commands, examples  # noqa: E402
+from website import api, commands, examples, schema  # noqa: E402
 
 ELSEWHERE = '<script src="https://unpkg.com/iframe-worker/shim"></script>'
 """What the plugin `offline` would fetch from elsewhere; ours is `assets/file-search.js`."""
@@ -38,6 +38,7 @@ def on_files(files: Files, config: Any) -> Files:
         "examples.md": examples.page(ROOT / "examples"),
         "reference/cli.md": commands.page(),
         "reference/api.md": api.page(),
+        "reference/files.md": schema.page(),
     }
     for name, text in generated.items():
         files.append(File.generated(config, name, content=text))

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from decontext.evaluation import schema
 from decontext.evaluation.figures import Figures
 from decontext.evaluation.plan import CUT, ORIGINAL
 from decontext.evaluation.results import Row, content_of
@@ -21,7 +22,7 @@ EDITS, SUMMARY = "edits.csv", "summary.csv"
 _PHOTO = (
     "levels", "ssimulacra2", "psnr", "worst_patch", "ssim", "ms_ssim", "lpips", "seconds",
 )  # fmt: skip
-_SETTINGS = ("objective", "epsilon", "robust", "steps", "blocks")
+_SETTINGS = ("method", "objective", "epsilon", "robust", "steps", "blocks")
 
 Cells = dict[str, Any]
 
@@ -37,13 +38,17 @@ def write_spreadsheets(rows: list[Row], folder: Path) -> tuple[Path, ...]:
     """
     figures = Figures(rows)
     written = []
-    for name, table in ((EDITS, _edit_cells(figures)), (SUMMARY, _summary_cells(figures))):
+    for name, columns, table in (
+        (EDITS, schema.EDITS, _edit_cells(figures)),
+        (SUMMARY, schema.SUMMARY, _summary_cells(figures)),
+    ):
         path = folder / name
         write_whole(_to_csv(table), path)
         written.append(path)
         if table and find_spec("pyarrow"):
             written.append(path.with_suffix(".parquet"))
-            write_whole(_to_parquet(table), written[-1])
+            kinds = schema.expand(columns, figures.recognisers)
+            write_whole(_to_parquet(table, kinds), written[-1])
     return tuple(written)
 
 
@@ -133,15 +138,25 @@ def _to_csv(table: Sequence[Cells]) -> bytes:
     return text.getvalue().encode()
 
 
-def _to_parquet(table: Sequence[Cells]) -> bytes:
-    """Columns as in the CSV file, with types: what is whole in some rows only is a number."""
+def _to_parquet(table: Sequence[Cells], columns: Sequence[schema.Column]) -> bytes:
+    """Columns as in the CSV file, with the schema's types; unit and meaning lie with each."""
     import pyarrow
     import pyarrow.parquet
 
-    columns = {name: [row.get(name) for row in table] for name in table[0]}
-    for name, values in columns.items():
-        if any(isinstance(value, float) for value in values):
-            columns[name] = [None if value is None else float(value) for value in values]
+    types = {"text": pyarrow.string(), "whole": pyarrow.int64(), "number": pyarrow.float64()}
+    fields = [
+        pyarrow.field(
+            one.name, types[one.type], metadata={"unit": one.unit, "meaning": one.meaning}
+        )
+        for one in columns
+    ]
+    cells = [[_typed(row[one.name], one.type) for row in table] for one in columns]
     sink = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.table(columns), sink)
+    made = pyarrow.table(cells, schema=pyarrow.schema(fields))
+    pyarrow.parquet.write_table(made, sink)
     return sink.getvalue()
+
+
+def _typed(value: Any, kind: schema.Type) -> Any:
+    """A cell with the type of its column; a whole number may stand in a column of numbers."""
+    return float(value) if kind == "number" and value is not None else value

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +146,39 @@ def test_shares_together_give_the_table_of_one_run(
     assert (tmp_path / "whole" / "results-1-of-1.jsonl").read_bytes() == before
     page = write_protocol_page(parts, rows, tmp_path / "whole").read_text(encoding="utf-8")
     assert "Published figures are others" in page and "there is no CLIP-T" in page
+
+
+def _run_until_killed(weights: Path, task: Task, folder: Path, pictures: int) -> None:
+    """In a process of its own, which is killed when it begins its n-th picture."""
+    editor = decontext.load_editor("flux-kontext", source=weights, device="cpu")
+
+    def kill(done: int, total: int, what: str) -> None:
+        if done >= pictures:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    run_protocol(task, folder, editor, on_progress=kill)
+
+
+def test_killed_run_that_goes_on_gives_the_table_of_one_that_was_not(
+    weights: Path, people: Path, tmp_path: Path
+) -> None:
+    editor = decontext.load_editor("flux-kontext", source=weights, device="cpu")
+    task = Task(protocol="decontext", folder=people, parts=("main",), edit_steps=1, settings=TINY)
+    parts, rows = run_protocol(task, tmp_path / "whole", editor)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_run_until_killed, args=(weights, task, tmp_path / "killed", 12)
+    )
+    process.start()
+    process.join(300)
+    assert process.exitcode == -signal.SIGKILL
+    (file,) = (tmp_path / "killed").glob("results-*.jsonl")
+    left = file.read_bytes()
+    assert 3 < left.count(b"\n") < len(rows)
+    file.write_bytes(left + b'{"kind": "edit", "pho')  # cut off within a row
+    _, again = run_protocol(task, tmp_path / "killed", editor)
+    assert file.read_bytes().startswith(left)  # nothing was done twice
+    tables = [part_table(part, Figures(found)) for part in parts for found in (rows, again)]
+    assert tables[0] == tables[1] and len(tables[0]) > 5
 
 
 def test_clip_says_how_near_an_edit_is_to_its_instruction(tmp_path: Path) -> None:
