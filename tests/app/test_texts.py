@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import ExifTags, Image
 
-from decontext.app.texts import LANGUAGES, choose_language, read_texts, translate_error
+from decontext.app.texts import LANGUAGES, choose_language, read_texts
+from decontext.app.texts.messages import read_messages
 from decontext.app.work import Shown
+from decontext.errors import InputError
+from decontext.outcome import not_protected
+from decontext.photo.images import load_photo
+from decontext.photo.limits import check_pixels
 from decontext.settings import FALLS
 from decontext.verdict import Measurement, Verification
 from decontext.verify import TRANSFORMS
@@ -60,7 +67,7 @@ def test_every_text_that_is_asked_for_is_there() -> None:
 def test_am_i_safe_is_the_part_of_limits() -> None:
     limits = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")
     part = limits.split('## "Am I safe?"\n')[1].split("\n## ")[0].strip()
-    assert read_texts("en").safe.strip() == part
+    assert read_texts("en").safe.strip() == part.replace("in the [page](app.md)", "on this page")
     german = read_texts("de").safe
     assert german.count("\n1. ") == 1 and all(f"\n{number}. **" in german for number in range(1, 7))
 
@@ -69,13 +76,13 @@ def test_verdicts_are_said_in_each_language() -> None:
     english, german = read_texts("en"), read_texts("de")
     assert FOUND.level == "strong"
     assert english.verdict(FOUND).startswith(FOUND.sentence.split(" (")[0])
-    assert "fell by 60%; random noise" in english.verdict(FOUND)
-    assert german.verdict(FOUND).startswith("Stark:") and "um 60 %" in german.verdict(FOUND)
+    assert "fell by 60%; random noise" in english.reason(FOUND)
+    assert german.verdict(FOUND).startswith("Stark:") and "um 60\u00a0%" in german.reason(FOUND)
     copy, other = replace(FOUND, levels=0), replace(FOUND, same_photo=False)
-    assert "unchanged copy" in english.verdict(copy)
-    assert "ein anderes Bild" in german.verdict(other)
+    assert "unchanged copy" in english.reason(copy)
+    assert "ein anderes Bild" in german.reason(other)
     noisy = replace(FOUND, measurements=(Measurement("smile", 1.0, 0.5, 0.2, 0.2),))
-    assert "random noise alone does 60%" in english.verdict(noisy)
+    assert "random noise alone does 60%" in english.reason(noisy)
 
 
 def test_words_on_visibility_and_transforms_are_translated() -> None:
@@ -108,7 +115,30 @@ def test_the_language_is_that_of_the_browser(accepted: str, language: str) -> No
 
 
 def test_usual_errors_are_translated_and_others_stay_and_say_so() -> None:
+    german, english = read_messages("de"), read_messages("en")
     text = "me.jpg is not a picture that can be read here. Convert it to JPEG first."
-    assert translate_error(text, "de").startswith("me.jpg ist kein Bild")
-    assert translate_error("odd.", "de") == "Meldung des Programms, auf Englisch: odd."
-    assert translate_error("there is no photo yet.", "en") == "There is no photo yet."
+    assert german.error(text).startswith("me.jpg ist kein Bild")
+    assert german.error("odd.") == "Meldung des Programms, auf Englisch: odd."
+    assert english.error("there is no photo yet.") == "There is no photo yet."
+    assert english.error("me.jpg is damaged.") == "me.jpg is damaged."
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_the_page_names_no_option_of_a_command(code: str) -> None:
+    messages = read_messages(code)
+    with pytest.raises(InputError) as large:
+        check_pixels((9000, 9000), 10**7, "me.jpg", limit=50_000_000)
+    for error in (large.value, not_protected(FOUND, 400)):
+        said = messages.error(str(error))
+        assert not re.search(r"--|DECONTEXT_|max_pixels", said), said
+        assert "me.jpg" in said or "400" in said
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "A. Person"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[1] = "N"
+    content = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(content, "JPEG", exif=exif, comment=b"hello")
+    (note,) = load_photo(content.getvalue()).notes
+    assert "--strip-metadata" in note
+    said = messages.note(note)
+    assert "--" not in said and "GPS" in said, said
+    assert code == "en" or ("Aufnahmeort" in said and "Name des Urhebers" in said), said

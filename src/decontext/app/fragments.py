@@ -27,6 +27,8 @@ NAMES_SHOWN = 12
 PHOTOS_SHOWN = 200
 _CURVE = (400, 80)
 SMOOTHED = 9
+LEAST_VALUES = 5
+"""Before so many steps their means say little."""
 
 WHO_MARKS = {"same": "none", "other": "strong", "nobody": "strong"}
 """How whom an edit shows is marked, by the colours of verdicts."""
@@ -80,7 +82,7 @@ class Fragments:
             "what": self.stage(job),
             "percent": None if job.state == "waiting" else round(100 * job.part),
             "left": "" if left is None else self.t("progress.left", time=self.t.seconds(left)),
-            "curve": draw_curve(values),
+            "curve": draw_curve(values) if len(values) >= LEAST_VALUES else "",
             "now": self.t.percent(now),
         }
         return self._draw("progress", shown)
@@ -126,8 +128,9 @@ class Fragments:
         return {
             "level": outcome.level,
             "verdict": self.t.verdict(outcome.verification),
+            "reason": self.t.reason(outcome.verification),
             "seen": self.t.seen(outcome.words),
-            "notes": outcome.notes,
+            "notes": [self.t.note(note) for note in outcome.notes],
             "photo": compare["full_protected"],
             "download": protected.name,
             "report": outcome.report and self._address(desk, outcome.report),
@@ -197,6 +200,7 @@ class Fragments:
         ]
         first = found.as_it_is
         values = {"level": first.level, "verdict": self.t.verdict(first), "rows": rows}
+        values["reason"] = self.t.reason(first)
         return self._draw("checked", values | {"demonstration": first.demonstration})
 
     def _address(self, desk: Desk, path: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,8 @@ from decontext.settings import FALLS
 SECONDS_BETWEEN_LOOKS = 0.3
 COOKIE = "decontext_visitor"
 METADATA = ("keep", "no-location", "none")
+FORMATS = ["JPEG", "PNG", "WebP", "TIFF", "BMP", "AVIF"]
+FORMATS += ["HEIC"] if find_spec("pillow_heif") else []
 
 
 def take_uploads_only(uploads: Path) -> None:
@@ -78,7 +81,8 @@ class Page:
     # What is on it
 
     def _protect_tab(self) -> None:
-        t, limits, editors = self.t, self.service.limits, self.service.editors
+        t, limits = self.t, self.service.limits
+        gr.HTML(f'<p class="dc-lead">{t("lead")}</p>')
         self.files = gr.File(
             label=t("photos.label"),
             file_count="multiple",
@@ -87,6 +91,7 @@ class Page:
         )
         hint = t(
             "photos.hint",
+            formats=", ".join(FORMATS),
             megabytes=limits.megabytes,
             megapixels=limits.megapixels,
             photos=limits.photos,
@@ -94,11 +99,24 @@ class Page:
         gr.HTML(f'<p class="dc-soft">{hint}</p>')
         self.names = gr.HTML(self.draw.photos(), elem_id="names")
         self.clear = gr.Button(t("photos.clear"), size="sm", visible=False)
+        with gr.Column(elem_classes="dc-plan"):
+            self._choices()
+        self.status = gr.HTML("", elem_id="status")
+        self.table = gr.HTML("", elem_id="table")
+        self.chosen = gr.Dropdown(
+            label=t("result.choose"), choices=[], visible=False, interactive=True
+        )
+        self.result = gr.HTML("", elem_id="result")
+        self._proof_part()
+
+    def _choices(self) -> None:
+        """What is chosen before a run, and its start; on a desk the preview stands beside it."""
+        t, editors = self.t, self.service.editors
         self.editor = gr.Radio(
             editors.names,
             value=editors.names[0],
             label=t("editor.label"),
-            elem_classes="dc-choices",
+            elem_classes="dc-choices dc-long",
             visible=len(editors.names) > 1,
         )
         self.strength = gr.Radio(
@@ -108,23 +126,20 @@ class Page:
             elem_classes="dc-choices",
             elem_id="strength",
         )
-        self.preview = gr.HTML(self.draw.preview(editors.names[0], "standard"))
+        self.preview = gr.HTML(self.draw.preview(editors.names[0], "standard"), elem_id="preview")
         with gr.Accordion(t("more.label"), open=False):
             self.metadata = gr.Radio(
                 [(t(f"metadata.{name}"), name) for name in METADATA],
                 value="keep",
                 label=t("metadata.label"),
-                elem_classes="dc-choices",
+                elem_classes="dc-choices dc-long",
             )
             self.weak = gr.Checkbox(label=t("weak.label"), info=t("weak.info"))
         self.start = gr.Button(t("start"), variant="primary", elem_id="start")
         self.cancel = gr.Button(t("cancel"), visible=False, elem_id="cancel")
-        self.status = gr.HTML("", elem_id="status")
-        self.table = gr.HTML("", elem_id="table")
-        self.chosen = gr.Dropdown(
-            label=t("result.choose"), choices=[], visible=False, interactive=True
-        )
-        self.result = gr.HTML("", elem_id="result")
+
+    def _proof_part(self) -> None:
+        t, limits = self.t, self.service.limits
         with gr.Column(visible=False) as self.proof_part:
             gr.HTML(f"<h2>{t('proof.title')}</h2>")
             self.proof_lead = gr.HTML("")
@@ -152,7 +167,7 @@ class Page:
             editors.names,
             value=editors.names[0],
             label=t("editor.label"),
-            elem_classes="dc-choices",
+            elem_classes="dc-choices dc-long",
             visible=len(editors.names) > 1,
         )
         self.check = gr.Button(t("verify.start"), variant="primary", elem_id="check")

@@ -50,6 +50,13 @@
     if (event.buttons) drag(event);
   });
 
+  const texts = (element) => {
+    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (walker.nextNode()) found.push(walker.currentNode);
+    return found.filter((node) => node.nodeValue === "" || node.nodeValue.trim());
+  };
+
   // Gradio draws these itself; this says of them what it leaves out.
   const labels = () => {
     const announcer = document.querySelector("#dc-announce");
@@ -57,23 +64,57 @@
       announcer.setAttribute("aria-live", "polite");
       announcer.setAttribute("role", "status");
     }
-    for (const button of document.querySelectorAll("button[aria-dropeffect]")) {
-      const title = button.closest(".block")?.querySelector("[data-testid='block-label']");
-      const name = [title, button].map((part) => part?.innerText.trim() || "").join(": ");
-      const plain = name.replace(/\s+/g, " ");
-      if (button.innerText.trim() && button.getAttribute("aria-label") !== plain) {
-        button.setAttribute("aria-label", plain);
-      }
+    for (const [id, words] of Object.entries(window.decontextDrop)) {
+      const button = document.querySelector(`#${id} button[aria-dropeffect]`);
+      const shown = button?.querySelector("[data-testid='upload-text']");
+      if (!shown) continue;
+      const title = document.querySelector(`#${id} [data-testid='block-label']`);
+      const name = `${title?.innerText.trim() || ""}: ${words}`;
+      const [first, ...others] = texts(shown);
+      if (first && first.nodeValue.trim() !== words) first.nodeValue = words;
+      for (const other of others) if (other.nodeValue) other.nodeValue = "";
+      if (button.getAttribute("aria-label") !== name) button.setAttribute("aria-label", name);
     }
-    for (const group of document.querySelectorAll(".dc-choices")) {
-      const title = group.querySelector("[data-testid='block-info']");
-      const name = title ? title.textContent.trim() : "";
-      const wrap = group.querySelector(".wrap");
-      if (wrap && name && wrap.getAttribute("aria-label") !== name) {
-        wrap.setAttribute("role", "radiogroup");
-        wrap.setAttribute("aria-label", name);
+    for (const group of document.querySelectorAll("fieldset.dc-choices")) {
+      const name = group.querySelector("[data-testid='block-info']")?.textContent.trim();
+      if (name && group.getAttribute("aria-label") !== name) {
+        group.setAttribute("role", "radiogroup");
+        group.setAttribute("aria-label", name);
       }
     }
   };
-  new MutationObserver(labels).observe(document, { childList: true, subtree: true });
+
+  // What comes is brought into view once, and who uses a keyboard goes on from there.
+  const COMES = [
+    ["#status .dc-progress", "#cancel", "center"],
+    ["#status .dc-notice", "#start", "nearest"],
+    ["#result .dc-result", "#dc-result-title", "start"],
+    ["#proof-status .dc-progress", null, "center"],
+    ["#proof .dc-proof", null, "start"],
+    ["#check-status .dc-progress", "#stop-check", "center"],
+    ["#checked .dc-checked", "#dc-checked-title", "nearest"],
+  ];
+  const show = (selector, where) => {
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const part = document.querySelector(selector);
+    part?.scrollIntoView({ block: where, behavior: calm ? "auto" : "smooth" });
+  };
+  const there = new Set();
+  const follow = () => {
+    for (const [selector, next, where] of COMES) {
+      const part = document.querySelector(selector);
+      if (!part) there.delete(selector);
+      if (!part || there.has(selector)) continue;
+      there.add(selector);
+      setTimeout(() => show(selector, where), 250); // The parts above it come and go first.
+      const lost = document.activeElement;
+      const isLost = !lost || lost === document.body || lost.disabled || !lost.offsetParent;
+      if (next && isLost) document.querySelector(next)?.focus({ preventScroll: true });
+    }
+  };
+  const look = () => {
+    labels();
+    follow();
+  };
+  new MutationObserver(look).observe(document, { childList: true, subtree: true });
 })();

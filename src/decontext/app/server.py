@@ -7,6 +7,7 @@ served with a policy that lets browsers load nothing from elsewhere, and there i
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -21,11 +22,18 @@ from typing import TYPE_CHECKING, Any
 from decontext.app.calibration import FOLDER as PORTRAITS
 from decontext.app.guard import LOCAL, Guard, read_cookie
 from decontext.app.service import Service
-from decontext.app.texts import LANGUAGES, choose_language, read_texts
+from decontext.app.texts import LANGUAGES, Texts, choose_language, read_texts
 from decontext.errors import InputError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+
+DROP_WORDS = {
+    "photos": "photos.drop",
+    "protected": "verify.drop_protected",
+    "original": "verify.drop_original",
+}
+"""Which texts stand where files are dropped, by the ids of these places."""
 
 SECONDS_TO_STOP = 5
 SECONDS_BETWEEN_TIDYING = 10.0
@@ -76,11 +84,9 @@ def build_app(
     app.add_route("/health", health)
     app.add_route("/files/{token}/{place:path}", file)
     app.add_route("/portraits/{name}", portrait)
-    scheme = '<meta name="color-scheme" content="light dark">'
     shared: dict[str, Any] = {
         "theme": Calm(),
         "css": _read("style.css"),
-        "head": f"{scheme}<script>{_read('script.js')}</script>",
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,
@@ -93,7 +99,7 @@ def build_app(
     for code in (*LANGUAGES[1:], LANGUAGES[0]):  # What lies at the root comes last.
         blocks = Page(service, read_texts(code)).build()
         path = "/" if code == LANGUAGES[0] else f"/{code}"
-        app = gr.mount_gradio_app(app, blocks, path, **shared)
+        app = gr.mount_gradio_app(app, blocks, path, head=_head(read_texts(code)), **shared)
     return Guard(
         _Languages(app),
         hosts=tuple(hosts),
@@ -215,6 +221,14 @@ def _listen(host: str, port: int) -> socket.socket:
             f"the page cannot be served at {host}:{port} ({reason}).", "Try another --port."
         ) from None
     return listening
+
+
+def _head(texts: Texts) -> str:
+    """What stands in the page's head: our script, and words that it puts into Gradio's parts."""
+    words = {part: texts(said) for part, said in DROP_WORDS.items()}
+    said = json.dumps(words).replace("<", "\\u003c")  # "<" could end the script.
+    scheme = '<meta name="color-scheme" content="light dark">'
+    return f"{scheme}<script>window.decontextDrop = {said};\n{_read('script.js')}</script>"
 
 
 def _disposition(name: str) -> str:

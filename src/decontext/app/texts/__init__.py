@@ -1,6 +1,7 @@
 """The words of the page: `CODE.json` for each language, with the same keys. English is the first.
 
-To add a language, copy `en.json` and `am_i_safe.en.md`, translate them, and name it in `LANGUAGES`.
+To add a language, copy `en.json`, `messages.de.json` and `am_i_safe.en.md`, translate them, and
+name it in `LANGUAGES`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from decontext.app.texts.messages import read_messages
 from decontext.errors import DecontextError
 from decontext.verdict import LEAST_RATIO, LEAST_SHARE, Verification
 from decontext.visibility.scores import WORDS
@@ -38,10 +40,11 @@ class Texts:
         return _read(f"am_i_safe.{self.language}.md")
 
     def verdict(self, found: Verification) -> str:
-        """The verdict in a plain sentence, and why, in another."""
-        return f"{self(f'verdict.{found.level}', editor=found.editor)} {self._reason(found)}"
+        """The verdict in a plain sentence."""
+        return self(f"verdict.{found.level}", editor=found.editor)
 
-    def _reason(self, found: Verification) -> str:
+    def reason(self, found: Verification) -> str:
+        """Why the verdict is what it is, in another sentence."""
         if found.levels == 0:
             return self("reason.copy")
         if not found.same_photo:
@@ -89,7 +92,7 @@ class Texts:
     def percent(self, part: float) -> str:
         """A part as per cent."""
         rounded = round(100 * part) + 0
-        return f"{rounded} %" if self.language == "de" else f"{rounded}%"
+        return f"{rounded}\u00a0%" if self.language == "de" else f"{rounded}%"
 
     def number(self, value: float, digits: int = 2) -> str:
         """A number with the language's decimal point."""
@@ -98,33 +101,17 @@ class Texts:
 
     def error(self, error: DecontextError) -> str:
         """What went wrong and what to do about it."""
-        return translate_error(str(error), self.language)
+        return read_messages(self.language).error(str(error))
+
+    def note(self, note: str) -> str:
+        """What there is to say of a saved file."""
+        return read_messages(self.language).note(note)
 
 
 @cache
 def read_texts(language: str) -> Texts:
     """The texts of a language of `LANGUAGES`."""
     return Texts(language, json.loads(_read(f"{language}.json")))
-
-
-@cache
-def _error_patterns(language: str) -> list[tuple[str, str]]:
-    return [tuple(pair) for pair in json.loads(_read(f"errors.{language}.json"))]
-
-
-def translate_error(text: str, language: str) -> str:
-    """A message of the library; one that has no translation stays English, and says so."""
-    import re
-
-    if language == LANGUAGES[0]:
-        named = "." in text.split(" ", 1)[0]  # A sentence that begins with the name of a file.
-        return text if named else text[:1].upper() + text[1:]
-    notice, *patterns = _error_patterns(language)
-    for pattern, said in patterns:
-        match = re.match(pattern, text)
-        if match:
-            return match.expand(said)
-    return f"{notice[1]} {text}"
 
 
 def choose_language(accepted: str) -> str:
