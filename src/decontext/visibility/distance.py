@@ -5,7 +5,7 @@ two colour differences and looked at from ever further away: each scale is the o
 half the size. At each scale and in each of the three it counts by how much of it people (as
 SSIMULACRA2 and ColorVideoVDP model them) let pass there, and by what the photo itself hides:
 change is seen less in texture of its own scale and colour than on skin and sky. Coarse scales count
-most: a blotch is seen where grain is not.
+most: a blotch is seen where grain is not. Colour counts more on skin (`skin`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from decontext.visibility.skin import guard_skin
 
 LUMA = (0.299, 0.587, 0.114)
 TO_YCC = (LUMA, (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
@@ -55,7 +57,7 @@ class VisibleDistance:
         scale = blend_bands(photo, self._to_ycc, first)
         for index, weight in enumerate(weights[min(first, SCALES - 1) :]):
             scale = halve(scale) if index else scale
-            self._counts.append(weight[:, None, None] / hiding(scale))
+            self._counts.append(weight[:, None, None] / tolerance(scale, first + index))
 
     def __call__(self, change: Tensor) -> Tensor:
         """How much a change `(1, 3, height, width)` is seen: a scalar.
@@ -99,6 +101,12 @@ def blend_bands(picture: Tensor, to_ycc: Tensor, times: int) -> Tensor:
     for _ in range(times):
         picture = halve(picture)
     return torch.einsum("ij,bjhw->bihw", to_ycc, picture)
+
+
+def tolerance(scale: Tensor, octave: int) -> Tensor:
+    """How much less a change is seen at each place of a photo's scale than elsewhere, as its square
+    counts: more where the photo hides it, and of colour less on skin."""
+    return hiding(scale) / guard_skin(scale, octave)
 
 
 def hiding(scale: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 Between the photo and the optimiser on the way of the data. The finest layer has the pixels of what
 the editor sees: finer change would be seen by people and not by the editor. Each number of a layer
-counts in units of what people let pass there (`distance.ALLOWED`, more in texture), so that a step
-of the optimiser is as visible in one place, colour and scale as in another.
+counts in units of what people let pass there (`distance.ALLOWED`, more in texture, less colour on
+skin), so that a step of the optimiser is as visible in one place, colour and scale as in another.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from decontext.visibility.distance import (
     TO_YCC,
     blend_bands,
     halve,
-    hiding,
+    tolerance,
 )
 
 COUNT = 5
 """Layers: from one pixel of what the editor sees to sixteen."""
 
 _HIDES = 0.5
-"""Of the logarithm of what the photo hides, that a unit grows by."""
+"""Of the logarithm of what the photo lets pass, that a unit grows by."""
 
 
 class Layers:
@@ -51,7 +51,7 @@ class Layers:
             scale = halve(scale) if octave > first else scale
             allowed = [channel[min(octave, len(channel) - 1)] for channel in ALLOWED]
             unit = torch.tensor(allowed, device=photo.device)[:, None, None]
-            self.units.append((unit * hiding(scale).pow_(_HIDES))[:, : self._channels])
+            self.units.append((unit * tolerance(scale, octave).pow_(_HIDES))[:, : self._channels])
 
     def noise(self, reach: float, generator: torch.Generator) -> list[Tensor]:
         """Normal noise of so many units, drawn on the CPU: the same everywhere."""
