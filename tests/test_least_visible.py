@@ -81,7 +81,7 @@ def test_fall_that_cannot_be_reached_is_said_with_what_was(
         editor,
         output=tmp_path / "weak.png",
         accept_weak=True,
-        **QUICK | {"steps": 3, "step_limit": 3, "fall": 0.97, "epsilon": 6 / 255},
+        **QUICK | {"steps": 5, "step_limit": 5, "fall": 0.97, "epsilon": 6 / 255},
     )
     assert weak.report["notes"] == [
         f"attention was to fall by 97%, and fell by {weak.verification.drop:.0%}."

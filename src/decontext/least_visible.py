@@ -17,14 +17,14 @@ from decontext.photo.images import Photo
 from decontext.publishing.copies import (
     ALLOWANCE,
     BOUNDS,
-    KINDS,
     PRESSURE,
     USUAL_PRESSURE,
     draw_copy,
+    kinds_of,
 )
 from decontext.settings import ProtectSettings
 from decontext.visibility.demands import MOST_PRESSURE, Demand, Demands
-from decontext.visibility.layers import first_layer
+from decontext.visibility.layers import first_layer, times_as_long
 from decontext.visibility.lessen import lessen
 
 JUDGED_DRAWS = 5
@@ -65,7 +65,7 @@ def least_visible_steps(
     search = lessen(
         expect,
         photo.pixels,
-        build_demands(settings),
+        build_demands(settings, times_as_long(photo.size, sizes)),
         judge=lambda image: float(worst(image)),
         epsilon=settings.budget,
         steps=settings.steps,
@@ -77,10 +77,10 @@ def least_visible_steps(
     return (yield from search)
 
 
-def build_demands(settings: ProtectSettings) -> Demands:
-    """What the settings want of each kind of copy."""
+def build_demands(settings: ProtectSettings, ratio: float) -> Demands:
+    """What the settings want of each kind of copy of a photo, `ratio` times as long as seen."""
     wanted = {}
-    for kind in KINDS[settings.robust]:
+    for kind in kinds_of(settings.robust, ratio):
         most = min(ALLOWANCE[kind] * (1 - settings.wanted_fall), 0.95)
         pressure = PRESSURE.get(kind, USUAL_PRESSURE)
         wanted[kind] = Demand(most, pressure, BOUNDS.get(kind, MOST_PRESSURE))

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 import torch
 
-from decontext.publishing.copies import ALLOWANCE, KINDS, SAVED, draw_copy
+from decontext.publishing.copies import ALLOWANCE, KINDS, SAVED, draw_copy, kinds_of
 from decontext.settings import RobustLevel
 
 
@@ -27,6 +27,11 @@ def test_cut_copies_are_cut_by_different_parts_at_different_places() -> None:
     cuts = [draw_copy("cut", "web", (120, 100), generator)(ramp, generator) for _ in range(12)]
     assert len({cut.shape for cut in cuts}) > 3
     assert len({round(float(cut[0, 0, 0, 0]), 4) for cut in cuts}) > 6
+
+
+def test_photos_much_larger_than_what_the_editor_sees_are_not_prepared_for_being_cut() -> None:
+    assert kinds_of("web", 1.0) == KINDS["web"]
+    assert kinds_of("web", 4.0) == ("saved", "reduced", "mirrored")
 
 
 def test_same_seed_draws_the_same_copies() -> None:

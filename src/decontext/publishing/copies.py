@@ -22,22 +22,31 @@ KINDS: dict[RobustLevel, tuple[str, ...]] = {
 }
 """Kinds of copies by level of `--robust`; the first is the photo as it was saved."""
 
+LARGEST_CUT = 3.0
+"""Photos that are so many times as long and wide as what the editor sees are not prepared for being
+cut: it costs looks, and of the fall a cut copy keeps next to nothing all the same."""
+
 ALLOWANCE = {SAVED: 1.0} | dict.fromkeys(
     ("jpeg", "reduced", "cut", "mirrored", "blurred", "noisy"), 1.5
 )
 """How many times as much a copy may show as the photo as it was saved."""
 
-PRESSURE = {SAVED: 3.0, "cut": 3.0, "mirrored": 1.5}
+PRESSURE = {SAVED: 4.0, "cut": 3.0, "mirrored": 1.5}
 USUAL_PRESSURE = 1.0
 """At first, see `visibility.demands.Demand`: about what it comes to on the photos of the
 benchmark."""
 
-BOUNDS = {"cut": 3.5, "mirrored": 2.5}
+BOUNDS = {"cut": 3.5, "mirrored": 3.0}
 """Largest pressure: the price in visibility that is paid for these copies. What each bound buys is
 in docs/visibility.md."""
 
 LEAST_CUT, MOST_CUT = 2.0, 10.0
 """Percent of width and height; less than that is much as nothing."""
+
+
+def kinds_of(level: RobustLevel, ratio: float) -> tuple[str, ...]:
+    """Kinds of a level for a photo that is `ratio` times as long as what the editor sees."""
+    return tuple(kind for kind in KINDS[level] if kind != "cut" or ratio < LARGEST_CUT)
 
 
 def draw_copy(

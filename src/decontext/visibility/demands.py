@@ -24,8 +24,9 @@ itself stays as it is for the first looks, while the change is only beginning.""
 LEAST_SHARE = 0.05
 """Of all pressure that each kind keeps, so that it is looked at again."""
 
-NEAR = 0.05
-"""What the last looks may show more than wanted; the end makes up for that much."""
+NEAR, MADE_UP = 0.05, 0.15
+"""By twice the first the last looks must show less than wanted for the change to be too strong;
+the second is how much more they may show, for the end to make up for it without further steps."""
 
 MOST_PRESSURE = 60.0
 """Of a kind that has no bound of its own."""
@@ -106,9 +107,9 @@ class Demands:
 
     @property
     def reached_as_saved(self) -> bool:
-        """Whether the photo as it was saved showed no more than it may."""
+        """Whether the photo as it was saved showed no more than the end can make up for."""
         kind = self._first
-        return self._shown.get(kind, math.inf) <= self._wanted[kind].most * (1 + NEAR)
+        return self._shown.get(kind, math.inf) <= self._wanted[kind].most * (1 + MADE_UP)
 
     def excess(self, ratio: float) -> float:
         """Logarithm of a judged proportion, as a part of the original's, over what it may be.

@@ -84,10 +84,14 @@ def first_layer(photo: tuple[int, int], seen: Sequence[tuple[int, int]]) -> int:
     Of what the editor sees it is the pixel, or of photos whose memory allows it half of that: the
     layers then follow the photo's own texture more closely.
     """
-    pixels = photo[0] * photo[1]
-    ratio = math.sqrt(pixels / max(width * height for width, height in seen))
-    spare = 0 if pixels > LARGE_PHOTO else 1
+    ratio = times_as_long(photo, seen)
+    spare = 0 if photo[0] * photo[1] > LARGE_PHOTO else 1
     return max(0, int(math.log2(ratio) + 0.1) - spare) if ratio > 1 else 0
+
+
+def times_as_long(photo: tuple[int, int], seen: Sequence[tuple[int, int]]) -> float:
+    """How many times as long and wide a photo is as the largest of the sizes the editor sees."""
+    return math.sqrt(photo[0] * photo[1] / max(width * height for width, height in seen))
 
 
 def _enlarge(picture: Tensor, size: torch.Size) -> Tensor:
