@@ -45,8 +45,10 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Lead links that leave `docs/` to their pages; what has none is named, not linked."""
+    if "/" in page.file.src_uri:  # there `..` is `docs/` itself
+        return markdown
     for link, page in MOVED.items():
         markdown = re.sub(rf"\]\({re.escape(link)}(?:#[^)]*)?\)", f"]({page})", markdown)
     return re.sub(r"\[([^\]]+)\]\(\.\./[^)]*\)", r"\1", markdown)

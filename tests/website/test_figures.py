@@ -125,7 +125,10 @@ SENTENCES: dict[str, dict[str, str]] = {
         "at least 0.8 of the best": SETTING,
     },
     "performance.md": {"a reserve of 700 MB": SETTING},
-    "reproducing.md": {"at 40 % of what a card's makers": SETTING},
+    "reproducing.md": {
+        "at 40 % of what a card's makers": SETTING,
+        "with its 95 % interval": SETTING,
+    },
     "visibility.md": {
         "from 0.35 for rendered people and 0.363": SETTING,
         "A crop of 5 %": SETTING,

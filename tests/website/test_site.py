@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer.main
 
 import decontext
 from decontext.cli.commands import app
-from website import api, commands, examples
+from website import api, commands, examples, hooks
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,3 +56,12 @@ def test_every_page_of_the_docs_is_on_the_site() -> None:
         name = str(path.relative_to(ROOT / "docs"))
         if not name.startswith("gpu/"):
             assert f": {name}\n" in listed, f"{name} is not in mkdocs.yml"
+
+
+def test_links_out_of_the_docs_are_led_to_pages_and_links_within_them_stay() -> None:
+    def shown(page: str, text: str) -> str:
+        return hooks.on_page_markdown(text, SimpleNamespace(file=SimpleNamespace(src_uri=page)))
+
+    assert shown("a.md", "[all](../CHANGELOG.md)") == "[all](changelog.md)"
+    assert shown("a.md", "[code](../src/decontext/pgd.py)") == "code"
+    assert shown("reference/cli.md", "[more](../measuring.md)") == "[more](../measuring.md)"

@@ -125,11 +125,12 @@ def evaluate(
     """
     terminal = Terminal(show)
     model, against = choose_editors(which, protect_with, edit_with)
+    published.check()
     if published.protocol:
         overrides = parse_overrides(method)
         folder = the_folder(photos, recursive=recursive)
         task = published.task(folder, overrides, rendered=rendered, edit_steps=edit_steps)
-        evaluate_protocol(terminal, task, output, model, force=show.force)
+        evaluate_protocol(terminal, task, output, model, published, force=show.force)
         return
     settings = read_settings(method)
     from decontext.evaluation.page import write_page

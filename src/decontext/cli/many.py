@@ -13,6 +13,7 @@ from decontext.cli.options import (
     BASICS,
     MACHINE,
     OUTPUT,
+    EditorOptions,
     EditorsOptions,
     ProtectOptions,
     SaveOptions,
@@ -188,21 +189,24 @@ def protect_many(
 
 def choose_editor(model: EditorsOptions) -> EditorChoice | CrewChoice:
     """The options of the editor, or of several, for other processes to load them by."""
-    from decontext.folders.photo import CrewChoice, EditorChoice
+    from decontext.folders.photo import CrewChoice
 
-    choices = []
-    for one in model.each():
-        own = {"parts": one.parts, "stream_weights": one.stream_weights}
-        choices.append(
-            EditorChoice(
-                str(one.editor),
-                source=one.weights,
-                device=one.device,
-                dtype=one.precision,
-                options={name: value for name, value in own.items() if value},
-            )
-        )
+    choices = [choose_one(one) for one in model.each()]
     return choices[0] if len(choices) == 1 else CrewChoice(tuple(choices))
+
+
+def choose_one(model: EditorOptions) -> EditorChoice:
+    """The same of a single one."""
+    from decontext.folders.photo import EditorChoice
+
+    own = {"parts": model.parts, "stream_weights": model.stream_weights}
+    return EditorChoice(
+        str(model.editor),
+        source=model.weights,
+        device=model.device,
+        dtype=model.precision,
+        options={name: value for name, value in own.items() if value},
+    )
 
 
 def _run(

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from decontext.cli.options import METHOD, EditorOptions, option
+from decontext.cli.many import ENGINES
+from decontext.cli.options import MACHINE, METHOD, EditorOptions, option
 from decontext.cli.prepare import open_editor
+from decontext.cli.progress import Progress
 from decontext.cli.terminal import Terminal
 from decontext.errors import InputError
 
 if TYPE_CHECKING:
+    from decontext.evaluation.protocols.plans import Part
     from decontext.evaluation.protocols.run import Task
+    from decontext.evaluation.results import Row
 
 PROTOCOLS = ("decontext", "veto")
 
@@ -68,6 +74,63 @@ class ProtocolOptions:
         ),
     ] = None
 
+    engine: Annotated[
+        str | None,
+        option(
+            "--engine",
+            "Spread the people by this: ray; with --protocol.",
+            panel=MACHINE,
+            metavar="NAME",
+            choices=ENGINES,
+            default="this process",
+        ),
+    ] = None
+    address: Annotated[
+        str | None,
+        option(
+            "--address",
+            "Of a running Ray cluster, with --engine ray; auto for this machine's.",
+            panel=MACHINE,
+            metavar="ADDRESS",
+            default="one is started here",
+        ),
+    ] = None
+    jobs: Annotated[
+        int | None,
+        option(
+            "--jobs",
+            "Workers side by side, each with an editor; with --engine ray.",
+            panel=MACHINE,
+            metavar="N",
+            default="1, or one a GPU",
+            between=(1, 100_000),
+        ),
+    ] = None
+    threads: Annotated[
+        int | None,
+        option(
+            "--threads",
+            "Of each worker; with --engine ray.",
+            panel=MACHINE,
+            metavar="N",
+            default=1,
+            between=(1, 1024),
+        ),
+    ] = None
+
+    def check(self) -> None:
+        """What belongs together comes together. Raises: InputError."""
+        if self.engine not in (None, *ENGINES):
+            raise InputError(
+                f"--engine is {self.engine!r}; it must be one of {', '.join(ENGINES)}."
+            )
+        if self.engine is None and (self.address or self.jobs or self.threads):
+            raise InputError(
+                "--address, --jobs and --threads are of a cluster.", "Add --engine ray."
+            )
+        if self.engine is not None and not self.protocol:
+            raise InputError("--engine ray spreads a protocol.", "Add --protocol decontext.")
+
     def task(
         self,
         folder: Path,
@@ -93,9 +156,15 @@ class ProtocolOptions:
 
 
 def evaluate_protocol(
-    terminal: Terminal, task: Task, output: Path, model: EditorOptions, *, force: bool
+    terminal: Terminal,
+    task: Task,
+    output: Path,
+    model: EditorOptions,
+    published: ProtocolOptions,
+    *,
+    force: bool,
 ) -> None:
-    """Run a share of a protocol, and show and write its tables.
+    """Run a share of a protocol, or all of it on a cluster, and show and write its tables.
 
     Raises:
         Exit: with 1 where a photo failed.
@@ -109,8 +178,11 @@ def evaluate_protocol(
     if output.is_dir() and output.samefile(task.folder):
         raise InputError("the report must lie in another folder than the photos.")
     with terminal.progress("evaluating") as progress:
-        editor = open_editor(terminal, model, progress)
-        parts, rows = run_protocol(task, output, editor, force=force, on_progress=progress.show)
+        if published.engine:
+            parts, rows = _spread(task, output, model, published, progress, force=force)
+        else:
+            editor = open_editor(terminal, model, progress)
+            parts, rows = run_protocol(task, output, editor, force=force, on_progress=progress.show)
     judge = load_text_judge()
     clip = judge_edits(rows, output, judge, photos=find_originals(task)) if judge else None
     figures = Figures(rows)
@@ -136,6 +208,33 @@ def evaluate_protocol(
     )
     if figures.failed():
         raise typer.Exit(1)
+
+
+def _spread(
+    task: Task,
+    output: Path,
+    model: EditorOptions,
+    published: ProtocolOptions,
+    progress: Progress,
+    *,
+    force: bool,
+) -> tuple[tuple[Part, ...], list[Row]]:
+    """On a Ray cluster."""
+    from decontext.cli.many import choose_one
+    from decontext.cluster.run import Cluster
+    from decontext.evaluation.protocols.spread import run_on_ray
+
+    # Ray prints what happens to workers, on stdout, where results go.
+    with redirect_stdout(sys.stderr):
+        return run_on_ray(
+            replace(task, folder=task.folder.resolve()),
+            output,
+            choose_one(model),
+            cluster=Cluster(address=published.address, workers=published.jobs),
+            threads=published.threads or 1,
+            force=force,
+            on_progress=progress.show,
+        )
 
 
 def _read_shard(text: str) -> tuple[int, int]:
