@@ -1,10 +1,11 @@
 """Many photos: photos per hour against one command a photo, the editor's share, Ray, memory.
 
-    python -m benchmarks.folders --photos 8 --parts share,commands,ray
-    python -m benchmarks.folders --photos 1000 --parts memory
+    python -m benchmarks.folders --photos 10 --parts share,commands,ray --page docs/performance.md
+    python -m benchmarks.folders --photos 1000 --parts memory --page docs/performance.md
 
-With `kontext-mini` on one thread a process; `memory` with a single step a photo, so that a thousand
-photos take minutes. Prints what it measured.
+Share, commands and Ray with `kontext-mini` on one thread a process and photos of 512 x 512,
+`memory` with a tiny editor and photos of 72 x 56, so that a thousand of them take minutes. All with
+few sign steps: it is the machinery around the editor that is measured, which weighs more so.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +25,25 @@ import psutil
 import torch
 from PIL import Image
 
+from benchmarks.sections import ROOT, put, table
+from benchmarks.step import _peak
 from decontext import saving
 from decontext.folders import photo as one_photo
 from decontext.folders import run as folder_run
 from decontext.folders.finding import find_tasks
 from decontext.folders.photo import EditorChoice, Work
 from decontext.folders.run import protect_folder
+from decontext.folders.summary import write_summary
 from decontext.photo.portraits import ASTRONAUT
 from decontext.settings import ProtectSettings
 
-STEPS = 20
+STEPS = 10
 OUTSIDE = (
     (one_photo, "load_photo"),
     (saving, "save_photo"),
     (saving, "load_photo"),
     (saving, "write_report"),
+    (import_module("decontext.protect"), "measure_visibility"),
     (folder_run, "sha256"),
     (folder_run.Manifest, "add"),
 )
@@ -49,13 +55,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=int, default=8)
     parser.add_argument("--parts", default="share,commands,ray,memory")
+    parser.add_argument("--page", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     measures = {"share": share, "commands": commands, "ray": ray, "memory": memory}
     for name in options.parts.split(","):
         with tempfile.TemporaryDirectory() as folder:
-            photos = make_photos(Path(folder) / "photos", options.photos)
-            print(f"{name}: {measures[name](photos, Path(folder))}", flush=True)
+            text = measures[name](options.photos, Path(folder))
+        print(f"{name}:\n{text}", flush=True)
+        if options.page:
+            put(options.page, f"many photos, {name}", text)
 
 
 def make_photos(folder: Path, count: int) -> Path:
@@ -78,8 +87,13 @@ def make_work(folder: Path, *, steps: int = STEPS) -> Work:
     return Work(editor=choice, settings=settings, folder=folder, accept_weak=True)
 
 
-def share(photos: Path, folder: Path) -> str:
-    """How much of the time of a run in one process the editor has, decoding and saving left out."""
+def share(count: int, folder: Path) -> str:
+    """How much of the time of a run in one process the editor has.
+
+    Not the editor's are reading, saving, the score of how much is seen, reports, the manifest, and
+    page, table and contact sheet at the end.
+    """
+    photos = make_photos(folder / "photos", count)
     outside, undo = 0.0, []
 
     def timed(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -100,17 +114,19 @@ def share(photos: Path, folder: Path) -> str:
         work = make_work(folder / "out")
         editor = work.editor.load()
         began = time.perf_counter()
-        list(protect_folder(find_tasks([photos], work.folder), work, load=lambda: editor))
+        run = protect_folder(find_tasks([photos], work.folder), work, load=lambda: editor)
+        timed(write_summary)(list(run), work.folder, editor=work.editor.name)
         total = time.perf_counter() - began
     finally:
         for place, name, call in undo:
             setattr(place, name, call)
-    count = len(list(photos.iterdir()))
-    return f"{1 - outside / total:.3f} of {total:.1f} s for {count} photos in the editor"
+    cells = (f"{count}", f"{STEPS}", f"{total:.1f} s", f"{1 - outside / total:.3f}")
+    return table(("photos", "steps of each", "whole run", "share of the editor"), [cells])
 
 
-def commands(photos: Path, folder: Path) -> str:
+def commands(count: int, folder: Path) -> str:
     """Photos per hour of a folder, and of one command a photo."""
+    photos = make_photos(folder / "photos", count)
     method = [f"--steps={STEPS}", f"--step-limit={STEPS}", "--epsilon=12.75", "--method=sign"]
     common = ["--editor=kontext-mini", "--device=cpu", "--accept-weak", "--quiet", *method]
     command = [sys.executable, "-W", "ignore", "-m", "decontext", "protect"]
@@ -124,12 +140,19 @@ def commands(photos: Path, folder: Path) -> str:
         output.parent.mkdir(exist_ok=True)
         subprocess.run([*command, str(path), "-o", str(output), *common], check=False)
     apart = time.perf_counter() - began
-    hourly = [3600 * len(names) / seconds for seconds in (together, apart)]
-    return f"{hourly[0]:.0f} photos an hour as a folder, {hourly[1]:.0f} by one command each"
+    hourly = [f"{3600 * len(names) / seconds:.0f}" for seconds in (together, apart)]
+    return table(
+        ("photos", "steps of each", "a folder: photos an hour", "one command a photo"),
+        [(f"{len(names)}", f"{STEPS}", *hourly)],
+    )
 
 
-def ray(photos: Path, folder: Path) -> str:
-    """Seconds of two workers, of a folder's run and of Ray, from the first photo that is done."""
+def ray(count: int, folder: Path) -> str:
+    """Seconds of two workers, of a folder's run and of Ray, from the first photo that is done.
+
+    The time of all processes on processors is told too: beside other programs it says more.
+    """
+    photos = make_photos(folder / "photos", count)
     from decontext.cluster.finding import find_photos
     from decontext.cluster.run import Cluster, protect_on_cluster
     from decontext.cluster.stores import Place
@@ -141,32 +164,60 @@ def ray(photos: Path, folder: Path) -> str:
     found = find_photos([str(photos)], place)
     work = replace(plain, folder=place.path)
     spread = _time(protect_on_cluster(found, work, place, cluster=Cluster(workers=2)))
-    return (
-        f"between the first photo and the last {there[1]:.1f} s as a folder, {spread[1]:.1f} s by "
-        f"Ray ({spread[1] / there[1] - 1:+.0%}); until the first {there[0]:.1f} s and "
-        f"{spread[0]:.1f} s"
-    )
+    rows = [
+        (name, f"{first:.1f} s", f"{rest:.1f} s", f"{busy:.1f} s")
+        for name, (first, rest, busy) in (("--jobs 2", there), ("--engine ray --jobs 2", spread))
+    ]
+    more = [f"{spread[index] / there[index] - 1:+.0%}" for index in range(3)]
+    head = (f"{count} photos, 2 workers", "until the first", "from there to the last", "computing")
+    return table(head, [*rows, ("Ray's overhead", *more)])
 
 
-def memory(photos: Path, folder: Path) -> str:
-    """Resident bytes of the process after ten photos and after all."""
-    work = make_work(folder / "out", steps=1)
-    process, after = psutil.Process(), dict[int, int]()
-    run = protect_folder(find_tasks([photos], work.folder), work, load=work.editor.load)
-    for done, _ in enumerate(run, 1):
-        if done % 10 == 0:
-            after[done] = process.memory_info().rss
-    first, last = min(after), max(after)
-    said = [f"{after[count] / 2**20:.0f} MiB after {count} photos" for count in (first, last)]
-    return f"{' and '.join(said)}, at most {max(after.values()) / 2**20:.0f} MiB"
+def memory(count: int, folder: Path) -> str:
+    """Resident bytes of the process after 10, 100 and all photos, and the most until then."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    import tiny_models
+    from kills_many import make_photos as make_small
+    from kills_many import make_work as make_tiny
+
+    photos = make_small(folder / "photos", count)
+    work = make_tiny(tiny_models.save_tiny_pipeline(folder / "editor"), folder / "out")
+    tasks = find_tasks([photos], work.folder, recursive=True)
+    process, rows, found = psutil.Process(), list[tuple[str, str, str]](), []
+
+    def look(when: str) -> None:
+        now, most = process.memory_info().rss, _peak(torch.device("cpu"))
+        rows.append((when, f"{now / 2**20:.0f} MiB", f"{most / 2**20:.0f} MiB"))
+
+    for row in protect_folder(tasks, work, load=work.editor.load):
+        found.append(row)
+        if len(found) in (10, 100, count):
+            look(f"{len(found)}")
+    write_summary(found, work.folder, editor=work.editor.name)
+    look(f"{count}, and their page")
+    return table(("photos", "memory then", "at most until then"), rows)
 
 
-def _time(rows: Any) -> tuple[float, float]:
-    """Seconds until the first row, and from there to the last."""
-    began, ends = time.perf_counter(), list[float]()
+def _time(rows: Any) -> tuple[float, float, float]:
+    """Seconds until the first row, from there to the last, and on processors meanwhile."""
+    began, ends, busy = time.perf_counter(), list[float](), list[float]()
     for _ in rows:
         ends.append(time.perf_counter())
-    return ends[0] - began, ends[-1] - ends[0]
+        busy.append(_computing())
+    return ends[0] - began, ends[-1] - ends[0], busy[-1] - busy[0]
+
+
+def _computing() -> float:
+    """Seconds on processors, of this process and all that come of it."""
+    total = 0.0
+    this = psutil.Process()
+    for process in (this, *this.children(recursive=True)):
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system
+    return total
 
 
 if __name__ == "__main__":

@@ -64,16 +64,19 @@ def keep(name: str, text: str) -> None:
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     record[name] = {
         "on": datetime.date.today().isoformat(),
-        "by": " ".join(["python", "-m", *_module(), *map(shlex.quote, sys.argv[1:])]),
+        "by": " ".join(["python", *_script(), *map(shlex.quote, sys.argv[1:])]),
         **read(text),
     }
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _module() -> list[str]:
-    """The name of the script that runs, as `python -m` takes it."""
+def _script() -> list[str]:
+    """The script that runs, as `python` takes it: a module, or a file of this project."""
     specification = getattr(sys.modules["__main__"], "__spec__", None)
-    return [specification.name] if specification else [Path(sys.argv[0]).name]
+    if specification:
+        return ["-m", specification.name]
+    file = Path(sys.argv[0]).resolve()
+    return [str(file.relative_to(ROOT)) if file.is_relative_to(ROOT) else file.name]
 
 
 def read(text: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import psutil
-from kills_many import leftovers, make_work, prepare, protect_all, read_results
+from kills_many import leftovers, make_work, prepare, protect_all, read_results, tell
 
 from decontext.cluster.finding import find_photos
 from decontext.cluster.run import Cluster, protect_on_cluster
@@ -70,6 +70,7 @@ def main() -> int:
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--every", type=float, default=10.0, help="seconds between two kills")
     parser.add_argument("--folder", type=Path, help="as of kills_many; its undisturbed run counts")
+    parser.add_argument("--page", type=Path, help="write what came of it into this page")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = options.folder or Path(name)
@@ -90,10 +91,19 @@ def main() -> int:
         expected, results = read_results(whole), read_results(place.path)
         _, written = read_rows([place.path / NAME])
         equal = sum(results.get(name) == content for name, content in expected.items())
-        print(
-            f"{options.photos} photos in {time.monotonic() - began:.0f} s, {len(killer.killed)} "
-            f"workers killed: {len(rows)} rows, {len(written)} written, {len(expected)} and "
-            f"{len(results)} files, {equal} equal, {len(leftovers(place.path))} unfinished left"
+        tell(
+            options.page,
+            "killed workers",
+            {
+                "run": "Ray, two workers",
+                "photos": f"{options.photos}",
+                "a worker killed": f"every {options.every:g} s, {len(killer.killed)} times",
+                "with the kills": f"{time.monotonic() - began:.0f} s",
+                "rows": f"{len(rows)}, {len(written)} written",
+                "files": f"{len(results)}",
+                "equal": f"{equal}",
+                "unfinished files left": f"{len(leftovers(place.path))}",
+            },
         )
         return 0 if equal == len(expected) == len(results) == options.photos else 1
 

@@ -139,6 +139,17 @@ def leftovers(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if is_unfinished(path)]
 
 
+def tell(page: Path | None, name: str, values: dict[str, str]) -> None:
+    """Print what came of it, and write it into a part of a page."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from benchmarks.sections import put, table
+
+    text = table(list(values), [list(values.values())])
+    print(text, flush=True)
+    if page is not None:
+        put(page, name, text)
+
+
 def _lines(folder: Path) -> list[bytes]:
     path = folder / NAME
     return path.read_bytes().splitlines() if path.exists() else []
@@ -151,6 +162,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--longest", type=float, default=20.0, help="seconds to a kill at most")
     parser.add_argument("--folder", type=Path, help="keep photos and results of both runs here")
+    parser.add_argument("--page", type=Path, help="write what came of it into this page")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = options.folder or Path(name)
@@ -166,10 +178,20 @@ def main() -> int:
         whole, results = read_results(folder / "whole"), read_results(folder / "killed")
         _, written = read_rows([work.folder / NAME])
         equal = sum(results.get(name) == content for name, content in whole.items())
-        print(
-            f"{options.photos} photos, killed {killed} times, {time.monotonic() - began:.0f} s: "
-            f"{len(rows)} rows, {len(written)} written, {len(whole)} and {len(results)} files, "
-            f"{equal} equal, {len(leftovers(work.folder))} unfinished files left"
+        tell(
+            options.page,
+            "killed runs",
+            {
+                "run": "one process",
+                "photos": f"{options.photos}",
+                "undisturbed": f"{undisturbed:.0f} s",
+                "killed": f"{killed} times",
+                "with the kills": f"{time.monotonic() - began:.0f} s",
+                "rows": f"{len(rows)}, {len(written)} written",
+                "files": f"{len(results)}",
+                "equal": f"{equal}",
+                "unfinished files left": f"{len(leftovers(work.folder))}",
+            },
         )
         return 0 if equal == len(whole) == len(results) == options.photos else 1
 

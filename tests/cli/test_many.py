@@ -14,6 +14,7 @@ from kills_many import make_photos
 from PIL import Image
 
 from decontext import cli
+from decontext.errors import InputError
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -110,6 +111,25 @@ def test_a_dry_run_measures_a_step_and_writes_nothing(
     printed = json.loads(out)
     assert printed["waiting"] == 2 and printed["unreadable"] == ["bad.jpg"]
     assert printed["seconds"] > 20 * printed["step_seconds"] > 0
+
+
+def test_names_and_what_is_missing_are_told_in_a_line_each(
+    run: Run, photos: Path, tmp_path: Path, tiny: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / "two\nlines \x1b[31m.png"
+    odd.write_bytes((photos / "photo-000.png").read_bytes())
+
+    def fail(*_: object, **__: object) -> None:
+        raise InputError("index.html cannot be written.", "The disk is full.")
+
+    monkeypatch.setattr("decontext.folders.summary.write_summary", fail)
+    code, out, err = run("protect", odd, tmp_path / "gone.png", "-o", tmp_path / "out", *tiny)
+    assert code == 1
+    assert f"gone.png: failed; {tmp_path / 'gone.png'} is not there.\n" in out
+    assert "2 photos: 1 failed, 1 weak" in out and "page:" not in out
+    assert "the page is missing: index.html cannot be written. The disk is full." in err
+    assert "1/2 two\\nlines \\x1b[31m.png: weak" in err
+    assert (tmp_path / "out" / odd.name).exists()
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,10 @@ from decontext.folders.summary import worst_first, write_summary
 
 
 def _row(name: str, status: str, drop: float | None = None, message: str = "") -> dict[str, Any]:
-    row = {"kind": "photo", "name": name, "source": name, "original_sha256": name}
-    found = {} if drop is None else {"drop": drop, "random_drop": 0.01, "levels": 8, "psnr_db": 40}
+    row = {"kind": "photo", "name": name, "source": f"photos/{name}", "original_sha256": name}
+    found = (
+        {} if drop is None else {"drop": drop, "random_drop": -0.001, "levels": 8, "psnr_db": 40}
+    )
     return (
         row | {"protected_sha256": "", "status": status, "message": message, "seconds": 1.0} | found
     )
@@ -27,7 +29,7 @@ ROWS = [
     _row("c.png", PROTECTED, 0.6),
     _row("sub/w.png", WEAK, 0.2),
     _row("b.png", NOT_PROTECTED),
-    _row("<a>.png", FAILED, message="it is damaged"),
+    _row("<a>.png", FAILED, message="photos/<a>.png is damaged"),
 ]
 
 
@@ -46,7 +48,8 @@ def test_page_table_and_contact_sheets_are_written(
         Image.new("RGB", (300, 200), colour).save(tmp_path / name)
     page = write_summary(ROWS, tmp_path, editor="flux-kontext")
     text = page.read_text()
-    assert "&lt;a&gt;.png" in text and "it is damaged" in text
+    assert "&lt;a&gt;.png" in text and ">failed: &lt;a&gt;.png is damaged<" in text
+    assert "-0%" not in text
     assert ", against flux-kontext." in text
     assert text.index("b.png") < text.index("sub/w.png") < text.index("d.png")
     assert (tmp_path / "summary.csv").read_text().splitlines()[1].startswith("<a>.png,failed,")

@@ -22,6 +22,7 @@ from decontext.photo.files import (
     unfinished,
     write_whole,
 )
+from decontext.photo.lock import hold_lock
 
 
 def test_content_is_written_and_nothing_else_is_left(tmp_path):
@@ -213,3 +214,13 @@ def test_file_that_came_meanwhile_is_not_replaced_without_force(tmp_path, monkey
                     put_in_place(path, target, force=False)
         assert target.read_bytes() == (b"ours" if force else b"theirs")
         assert os.listdir(tmp_path) == ["out.png"]
+
+
+def test_a_full_disk_takes_the_number_from_a_lock_and_not_the_lock(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    results = tmp_path / "results.jsonl"
+    with hold_lock(results), pytest.raises(InputError, match="is writing into"), hold_lock(results):
+        pass

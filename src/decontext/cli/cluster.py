@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import closing, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from decontext.cli.folder_progress import FolderProgress
 from decontext.cli.many import (
@@ -23,6 +24,11 @@ from decontext.cli.options import EditorsOptions, ProtectOptions, SaveOptions
 from decontext.cli.prepare import read_settings
 from decontext.cli.terminal import Terminal
 from decontext.errors import InputError
+
+if TYPE_CHECKING:
+    from decontext.cluster.stores import Place
+    from decontext.folders.manifest import Row
+    from decontext.folders.photo import Work
 
 
 def protect_by_ray(
@@ -68,20 +74,21 @@ def protect_by_ray(
         # Ray prints what happens to workers, on stdout, where results go.
         with closing(run), redirect_stdout(sys.stderr):
             rows = list(run)
-    if place.is_local:
-        page: Path | str = write_summary_of(rows, work)
-    else:
-        from decontext.cluster.stores import read, write
+    return show_rows(terminal, rows, place.root, lambda: write_page(rows, work, place))
 
-        with tempfile.TemporaryDirectory(prefix="decontext-") as folder:
-            here = replace(work, folder=Path(folder))
-            found = write_summary_of(
-                rows, here, lambda name: io.BytesIO(read(place.file(name)) or b"")
-            )
-            for path in Path(folder).iterdir():
-                write(place.file(path.name), path.read_bytes())
-            page = place.file(found.name)
-    return show_rows(terminal, rows, page, place.root)
+
+def write_page(rows: Sequence[Row], work: Work, place: Place) -> Path | str:
+    """Page, table and contact sheets in the place of the results. Raises: InputError."""
+    if place.is_local:
+        return write_summary_of(rows, work)
+    from decontext.cluster.stores import read, write
+
+    with tempfile.TemporaryDirectory(prefix="decontext-") as folder:
+        here = replace(work, folder=Path(folder))
+        found = write_summary_of(rows, here, lambda name: io.BytesIO(read(place.file(name)) or b""))
+        for path in Path(folder).iterdir():
+            write(place.file(path.name), path.read_bytes())
+        return place.file(found.name)
 
 
 def name_place(output: Path) -> str:

@@ -22,7 +22,7 @@ from decontext.cli.options import (
     output_option,
 )
 from decontext.cli.prepare import open_editor, require_editor
-from decontext.cli.terminal import Terminal
+from decontext.cli.terminal import Terminal, one_line
 from decontext.errors import DecontextError, InputError
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def edit_many(
         said = str(outcome) if failed else ""
         values.append({"name": task.name, "status": status, "message": said})
         if status != "edited":
-            terminal.say(f"{task.name}: {status}{'; ' if said else ''}{said}")
+            terminal.say(one_line(f"{task.name}: {status}{'; ' if said else ''}{said}"))
     said = ", ".join(f"{count} {status}" for status, count in counts.items())
     terminal.say(f"{len(found)} photos: {said}, by {chosen.info.name} in {output}", style="bold")
     terminal.show_json(

@@ -10,7 +10,7 @@ from collections import deque
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from decontext.cli.terminal import Terminal
+from decontext.cli.terminal import Terminal, one_line
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -64,7 +64,7 @@ class FolderProgress:
         self._bars.update(
             self._photos[progress.photo],
             completed=progress.part,
-            note=f"{progress.photo}: {progress.note}",
+            note=one_line(f"{progress.photo}: {progress.note}"),
         )
 
     def _draw_row(self, progress: Progress) -> None:
@@ -76,7 +76,7 @@ class FolderProgress:
             return
         self._ends.append(time.monotonic())
         if not self._terminal.is_interactive:
-            said = f"{progress.done}/{progress.total} {progress.photo}: {progress.note}"
+            said = one_line(f"{progress.done}/{progress.total} {progress.photo}: {progress.note}")
             self._terminal.note("; ".join(filter(None, (said, self._left(progress)))))
 
     def _left(self, progress: Progress) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from decontext.cli.options import (
     option,
 )
 from decontext.cli.prepare import open_editors, read_settings
-from decontext.cli.terminal import Terminal
+from decontext.cli.terminal import Terminal, one_line
 from decontext.errors import InputError
 
 if TYPE_CHECKING:
@@ -183,8 +183,7 @@ def protect_many(
     if many.dry_run:
         return _show_forecast(terminal, tasks, work, model, many)
     rows = _run(terminal, tasks, work, model, many)
-    page = write_summary_of(rows, work)
-    return show_rows(terminal, rows, page, output)
+    return show_rows(terminal, rows, output, lambda: write_summary_of(rows, work))
 
 
 def choose_editor(model: EditorsOptions) -> EditorChoice | CrewChoice:
@@ -258,22 +257,35 @@ def write_summary_of(rows: Sequence[Row], work: Work, find: Find | None = None) 
     )
 
 
-def show_rows(terminal: Terminal, rows: Sequence[Row], page: Path | str, output: Path | str) -> int:
-    """What became of the photos; the exit code."""
+def show_rows(
+    terminal: Terminal,
+    rows: Sequence[Row],
+    output: Path | str,
+    write_page: Callable[[], Path | str],
+) -> int:
+    """What became of the photos, also where their page cannot be written; the exit code."""
     from decontext.folders.manifest import ALREADY, FAILED, NOT_PROTECTED
     from decontext.folders.run import count_statuses
 
+    page, missing = None, ""
+    try:
+        page = str(write_page())
+    except InputError as error:
+        missing = f"the page is missing: {error}"
     for row in rows:
         if row["status"] in (FAILED, NOT_PROTECTED, ALREADY):
-            terminal.say(f"{row['name']}: {row['status']}; {row['message']}")
+            terminal.say(one_line(f"{row['name']}: {row['status']}; {row['message']}"))
     counts = count_statuses(rows)
     said = ", ".join(f"{count} {status}" for status, count in counts.items())
     terminal.say(f"{len(rows)} photos: {said}", style="bold")
-    terminal.say(f"page: {page}", style="bold")
+    if page is not None:
+        terminal.say(f"page: {page}", style="bold")
+    else:
+        terminal.warn(missing)
     terminal.show_json(
-        {"output": str(output), "page": str(page), "counts": counts, "photos": list(rows)}
+        {"output": str(output), "page": page, "counts": counts, "photos": list(rows)}
     )
-    return 1 if {FAILED, NOT_PROTECTED} & set(counts) else 0
+    return 1 if missing or {FAILED, NOT_PROTECTED} & set(counts) else 0
 
 
 def _show_forecast(
@@ -295,11 +307,11 @@ def _show_forecast(
         ("cannot be read", found.unreadable),
     ):
         for name in names:
-            terminal.say(f"{name}: {status}")
+            terminal.say(one_line(f"{name}: {status}"))
     if found.step_seconds is not None:
         terminal.say(
             f"estimate: about {describe_seconds(found.seconds)} with {jobs} at a time; one step "
-            f"took {found.step_seconds:.2f} s, measured on {found.measured}"
+            f"took {found.step_seconds:.2f} s, measured on {one_line(found.measured)}"
         )
     values: dict[str, Any] = {"output": str(work.folder), "jobs": jobs, **asdict(found)}
     terminal.show_json(values)

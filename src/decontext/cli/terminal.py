@@ -39,7 +39,7 @@ class Terminal:
             return
         label = "Error: "
         self._err.print(label, style="bold red", end="")
-        first, *others = _wrapped(self._err, label + message)
+        first, *others = _wrapped(self._err, label + _visible(message))
         self._err.print("\n".join([first.removeprefix(label), *others]), markup=False)
         if hint:
             self._print(self._err, hint)
@@ -116,7 +116,20 @@ class Terminal:
         )
 
     def _print(self, console: Console, text: str, *, style: str | None = None) -> None:
-        console.print("\n".join(_wrapped(console, text)), style=style, markup=False)
+        console.print("\n".join(_wrapped(console, _visible(text))), style=style, markup=False)
+
+
+def one_line(text: str) -> str:
+    """A text in which names of files may stand, without what would break or steer the terminal."""
+    return "".join(map(_escape, text))
+
+
+def _visible(text: str) -> str:
+    return "".join(letter if letter in "\n\t" else _escape(letter) for letter in text)
+
+
+def _escape(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
 
 
 def _wrapped(console: Console, text: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from decontext.cli.options import OUTPUT, flag
-from decontext.cli.terminal import Terminal
+from decontext.cli.terminal import Terminal, one_line
 from decontext.errors import DecontextError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def show_many_verifications(
             said = f"{pair.name}, {one.transform}: {one.level}; {one.reason}"
             lines.append((first.drop, one.level, said))
     for _, level, line in sorted(lines, key=lambda line: line[0]):
-        terminal.say(line, style=STYLES[level])
+        terminal.say(one_line(line), style=STYLES[level])
     if details:
         for pair, outcome in found:
             for one in () if isinstance(outcome, DecontextError) else outcome:

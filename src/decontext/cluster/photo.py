@@ -84,7 +84,7 @@ def skip(fetched: Fetched, work: Work, place: Place, results: frozenset[str]) ->
     task = replace(fetched.job.task, digest=fetched.digest)
     if fetched.content is None:
         return build_row(
-            task, FAILED, message=fetched.reason or f"{_plain(task.source)} cannot be read."
+            task, FAILED, message=fetched.reason or f"{_plain(task.source)} is not there."
         )
     if task.digest in results:
         return build_row(task, ALREADY, message="it is a result that lies in the output folder")

@@ -7,6 +7,7 @@ wrong with a photo never costs the others.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -154,7 +155,8 @@ def skip(task: Task, manifest: Manifest, work: Work) -> Row | None:
     result of this very folder, and one that an earlier run finished.
     """
     if not task.digest:
-        return build_row(task, FAILED, message=f"{task.source} cannot be read.")
+        why = "cannot be read" if os.path.exists(task.source) else "is not there"
+        return build_row(task, FAILED, message=f"{task.source} {why}.")
     if manifest.is_result(task.digest):
         return build_row(task, ALREADY, message="it is a result that lies in the output folder")
     said = row_of_protected(task, read_report(report_path(Path(task.source))))

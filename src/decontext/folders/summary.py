@@ -104,31 +104,36 @@ def _counts(rows: Sequence[Row]) -> list[str]:
 
 
 def _remarks(count: int) -> list[str]:
-    texts = ["Fell by: how far the attention to the photo fell, as measured on the saved file."]
+    texts = [
+        "Fell by: how far the attention to the photo fell, as measured on the saved file; random "
+        "noise: how far it falls under noise as strong. PSNR and levels: how much was changed."
+    ]
     if count > SHOWN_ROWS:
         texts.append(f"The table ends after {SHOWN_ROWS} of {count} photos; {TABLE} holds all.")
     return texts
 
 
 def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    head = ("photo", "status", "fell by", "random noise", "PSNR", "levels", "time", "note")
+    head = ("photo", "what became of it", "fell by", "random noise", "PSNR", "levels", "time")
     return [head, *(_cells(row) for row in rows[:SHOWN_ROWS])]
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     def show(name: str, form: str) -> str:
         value = row.get(name)
-        return "" if value is None else form.format(value)
+        # Less than half a percent below nothing is nothing, and not "-0%".
+        return "" if value is None else form.format(value).replace("-0%", "0%")
 
+    # Where the photo came from says nothing new beside its name.
+    message = row["message"].replace(row["source"], row["name"])
     return (
         row["name"],
-        row["status"],
+        f"{row['status']}: {message}" if message else row["status"],
         show("drop", "{:.0%}"),
         show("random_drop", "{:.0%}"),
         show("psnr_db", "{:.1f} dB"),
         show("levels", "{}"),
         show("seconds", "{:.1f} s"),
-        row["message"],
     )
 
 

@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from decontext.errors import InputError
@@ -36,8 +36,9 @@ def hold_lock(results: Path) -> Iterator[None]:
             f"{path} cannot be written ({error.strerror}).", "Choose another folder."
         ) from error
     try:
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # On a full disk it holds no number; the lock is the same.
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         path.unlink(missing_ok=True)
