@@ -9,7 +9,8 @@ from pathlib import Path
 
 from benchmarks.sections import put, table
 from decontext.attention import resolve_blocks
-from decontext.editors.weights.plan import Demand, Dimensions, choose_plan, step_flop
+from decontext.editors.weights.plan import Demand, Dimensions, choose_plan
+from decontext.editors.weights.work import step_flop
 from decontext.errors import EditorError
 from decontext.machine import describe_bytes
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from benchmarks.sections import put, table
 from decontext.attention import resolve_blocks
-from decontext.editors.weights.plan import Demand, Dimensions, pass_flop, step_flop
+from decontext.editors.weights.plan import Demand, Dimensions
+from decontext.editors.weights.work import pass_flop, step_flop
 from decontext.evaluation.protocols.plans import Part, build_parts
 
 PAGE = Path("docs/reproducing.md")

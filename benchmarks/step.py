@@ -23,7 +23,8 @@ from torch.utils.checkpoint import checkpoint
 from benchmarks.original import measure_original
 from decontext.attention import SequenceLayout, checkpointed, measure, resolve_blocks
 from decontext.editors.flux.family import prepare_transformer
-from decontext.editors.weights.plan import Demand, Dimensions, step_flop
+from decontext.editors.weights.plan import Demand, Dimensions
+from decontext.editors.weights.work import step_flop
 from decontext.machine import matmul_rate
 
 AXES = {128: (16, 56, 56), 64: (8, 28, 28)}

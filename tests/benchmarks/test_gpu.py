@@ -11,7 +11,7 @@ import torch
 from benchmarks import gpu
 
 
-@pytest.mark.parametrize("editor", ["flux2-klein"])
+@pytest.mark.parametrize("editor", ["flux2-klein", "qwen-image-2.1"])
 def test_toy_size_runs_on_a_cpu_and_writes_page_and_json(
     editor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

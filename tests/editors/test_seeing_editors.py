@@ -268,6 +268,20 @@ def test_proportion_is_that_of_an_explicit_softmax(case: Case) -> None:
 
 
 @every_case
+def test_photo_is_measured_at_another_working_size_than_it_was_read_at(case: Case) -> None:
+    _, editor = build(case)
+    image = photo(WIDE, HIGH)
+    prompt = editor.encode_prompt(TEXT, image)
+    width, height = editor.working_size(WIDE, HIGH, SIDE // 2)
+    assert width * height < WIDE * HIGH / 2
+    context = editor.encode_image(image, (width, height)).detach().requires_grad_()
+    noise = editor.draw_noise((width, height), torch.Generator().manual_seed(0))
+    measured = editor.attend_latents(context, prompt, 0.99, noise, (0, 4))
+    (gradient,) = torch.autograd.grad(measured.sum(), context)
+    assert bool((measured > 0).all()) and float(gradient.abs().max()) > 0
+
+
+@every_case
 @pytest.mark.parametrize("counted", [False, True])
 def test_gradient_is_that_of_finite_differences(case: Case, counted: bool) -> None:
     pipeline = in_float64(case.build())

@@ -205,7 +205,7 @@ class SharesPhoto(Protocol):
 
     def share_photo(
         self, context: Tensor, prompt: Prompt, noise: Tensor, blocks: Sequence[int]
-    ) -> Tensor | None:
+    ) -> tuple[Tensor, ...] | None:
         """What passes over these context latents have in common, differentiable in them.
 
         None: nothing. `prompt` and `noise` are those of any such pass.
@@ -214,7 +214,7 @@ class SharesPhoto(Protocol):
 
     def attend_shared(
         self,
-        shared: Tensor,
+        shared: Sequence[Tensor],
         context: Tensor,
         prompt: Prompt,
         sigma: float,

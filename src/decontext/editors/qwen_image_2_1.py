@@ -16,8 +16,11 @@ import torch
 from decontext.editors._base import EditorInfo, Outlook
 from decontext.editors.joint.editor import JointEditor
 from decontext.editors.language.loading import diagnose_seeing, load_seeing
+from decontext.editors.language.weightless import weightless_seeing
 from decontext.editors.qwen.causal import ENCODER, TRANSFORMER
-from decontext.editors.qwen.causal_kind import PUBLISHED, RECIPE, CausalKind
+from decontext.editors.qwen.causal_kind import PUBLISHED, RECIPE, STATES, CausalKind
+from decontext.editors.qwen.kind import SMALL_VAE
+from decontext.editors.weights.weightless import Held
 
 INFO = EditorInfo(
     name="qwen-image-2.1",
@@ -62,6 +65,12 @@ def load(
 def diagnose() -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
     return diagnose_seeing(INFO, kind(), TRANSFORMER, PUBLISHED, encoder=ENCODER)
+
+
+def weightless(held: Held) -> JointEditor:
+    """The published editor without its weights, see `Held`; nothing reads instructions."""
+    own, vae = kind(), SMALL_VAE if held.small else {}
+    return weightless_seeing(INFO, RECIPE, own, PUBLISHED, held, vae, states=STATES, lay=own.lay)
 
 
 def kind() -> CausalKind:

@@ -67,44 +67,51 @@ def _attend_all(
     latents at once, or to what all draws share of the photo, so that only one of their graphs
     exists at a time; what is sent back through the rest is the sum.
     """
-    attend: Callable[..., Tensor] = editor.attend_latents
-    source = context
+    attend: Callable[..., Tensor] = _attend_latents(editor)
+    sources: tuple[Tensor, ...] = (context,)
     if in_turn and isinstance(editor, SharesPhoto):
         draws = list(draws)
         prompt, _, noise = draws[0]
         shared = editor.share_photo(context, prompt, noise, blocks)
         if shared is not None:
-            attend, source = _attend_shared(editor, context), shared
-    if not (in_turn and torch.is_grad_enabled() and source.requires_grad):
-        return mean(attend(source, *one, blocks).mean() for one in draws)
-    leaf = source.detach().requires_grad_()
+            attend, sources = _attend_shared(editor, context), shared
+    if not (in_turn and torch.is_grad_enabled() and sources[0].requires_grad):
+        return mean(attend(sources, *one, blocks).mean() for one in draws)
+    leaves = tuple(source.detach().requires_grad_() for source in sources)
     total = torch.zeros((), device=context.device)
-    gradient = torch.zeros_like(leaf)
     for one in draws:
-        value = attend(leaf, *one, blocks).mean() / in_turn
-        gradient += torch.autograd.grad(value, leaf)[0]
+        value = attend(leaves, *one, blocks).mean() / in_turn
+        value.backward(inputs=leaves)  # added up in place, block by block
         total += value.detach()
-    carried: Tensor = _Carried.apply(source, total, gradient)  # type: ignore[no-untyped-call]
+    gradients = [leaf.grad for leaf in leaves]
+    carried: Tensor = _Carried.apply(total, *sources, *gradients)  # type: ignore[no-untyped-call]
     return carried
 
 
+def _attend_latents(editor: AttendsLatents) -> Callable[..., Tensor]:
+    def attend(context: Sequence[Tensor], *others: Any) -> Tensor:
+        return editor.attend_latents(*context, *others)
+
+    return attend
+
+
 def _attend_shared(editor: SharesPhoto, context: Tensor) -> Callable[..., Tensor]:
-    def attend(shared: Tensor, *others: Any) -> Tensor:
+    def attend(shared: Sequence[Tensor], *others: Any) -> Tensor:
         return editor.attend_shared(shared, context, *others)
 
     return attend
 
 
 class _Carried(torch.autograd.Function):
-    """A value whose gradient to the latents is known already."""
+    """A value whose gradients are known already; given are it, what they are for, and they."""
 
     @staticmethod
-    def forward(ctx: Any, context: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
-        del context
-        ctx.save_for_backward(gradient)
+    def forward(ctx: Any, value: Tensor, *sources_and_gradients: Tensor) -> Tensor:
+        ctx.count = len(sources_and_gradients) // 2
+        ctx.save_for_backward(*sources_and_gradients[ctx.count :])
         return value.clone()
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * upstream[0], None, None
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        gradients = (gradient * upstream[0] for gradient in ctx.saved_tensors)
+        return (None, *gradients, *[None] * ctx.count)

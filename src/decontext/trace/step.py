@@ -38,6 +38,7 @@ class Trace:
         editor, precision, streamed, checkpointing: of what, and how it is held.
         photo, size: of the photo, and at which the editor sees it, `(width, height)`.
         blocks: up to which it runs.
+        samples: draws of the step.
         weights: held before the step begins; of a streamed editor what comes before the blocks.
         peak: at most, weights included.
         flop: of the step.
@@ -58,6 +59,7 @@ class Trace:
     planned_peak: int
     planned_flop: float
     seconds: float
+    samples: int = 1
 
     @property
     def memory_error(self) -> float:
@@ -75,8 +77,9 @@ class Trace:
 
     def describe(self) -> str:
         """A sentence for people."""
+        draws = f", {self.samples} draws" if self.samples > 1 else ""
         return (
-            f"{self.editor}, {self.held}, a photo seen at {self.size[0]} x {self.size[1]}: "
+            f"{self.editor}, {self.held}, a photo seen at {self.size[0]} x {self.size[1]}{draws}: "
             f"{describe_bytes(self.peak)} at most, {describe_bytes(self.weights)} of them weights "
             f"(the plan says {describe_bytes(self.planned_peak)}, {self.memory_error:+.1%}), "
             f"{self.flop / 1e12:.0f} TFLOP (the plan says {self.planned_flop / 1e12:.0f}, "
@@ -95,16 +98,18 @@ def trace_editor(
     blocks: str = "all",
     photo: tuple[int, int] = PHOTO,
     side: int | None = None,
+    samples: int = 1,
 ) -> Trace:
     """Follow one gradient step of an editor in its published size.
 
-    `side` is a working size other than the ordinary one.
+    `side` is a working size other than the ordinary one, `samples` are the draws of the step.
 
     Raises:
         InputError: there is no such editor, or it cannot be had without its weights.
         TraceError: tensors of two devices met.
     """
-    return trace_step(weightless_editor(name, held), held, blocks=blocks, photo=photo, side=side)
+    editor = weightless_editor(name, held)
+    return trace_step(editor, held, blocks=blocks, photo=photo, side=side, samples=samples)
 
 
 def trace_step(
@@ -114,6 +119,7 @@ def trace_step(
     blocks: str = "all",
     photo: tuple[int, int] = PHOTO,
     side: int | None = None,
+    samples: int = 1,
 ) -> Trace:
     """The same of an editor that is on the meta device already."""
     if not isinstance(editor, Estimates):
@@ -121,7 +127,7 @@ def trace_step(
     began = time.monotonic()
     settings = ProtectSettings(
         blocks=blocks,
-        samples_per_step=1,
+        samples_per_step=samples,
         working_size=str(side or "ordinary"),
     )
     numbers = resolve_blocks(blocks, editor.info.double_blocks, editor.info.single_blocks)
@@ -129,7 +135,7 @@ def trace_step(
         picture = torch.empty((1, 3, photo[1], photo[0]), device=META)
         objective = build_objective(editor, picture, settings)
         sizes = working_sizes(editor, picture, settings.working_sides)
-        cost = editor.estimate(numbers, sizes, 1)
+        cost = editor.estimate(numbers, sizes, samples)
         meter.restart()
         weights = meter.live
         value = objective(picture.requires_grad_(), torch.Generator().manual_seed(0))
@@ -148,6 +154,7 @@ def trace_step(
         planned_peak=cost.memory,
         planned_flop=cost.step_flop,
         seconds=time.monotonic() - began,
+        samples=samples,
     )
 
 

@@ -7,7 +7,7 @@ them are needed, where the tokens lie and what a step costs is settled here, onc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,13 +16,14 @@ from torch import Tensor
 from decontext.attention import SequenceLayout, measure
 from decontext.editors._base import Cost
 from decontext.editors.flux import family
-from decontext.editors.weights.plan import TEXT_TOKENS, Demand, number_bytes, pass_flop, step_flop
+from decontext.editors.weights.plan import TEXT_TOKENS, Demand, number_bytes
 from decontext.editors.weights.transformer import (
     DTYPES,
     LoadedTransformer,
     Transformer,
     naming_size,
 )
+from decontext.editors.weights.work import pass_flop, step_flop
 from decontext.machine import stands_apart
 
 Sizes = Sequence[tuple[int, int]]
@@ -98,7 +99,7 @@ class FluxEngine:
 
     def estimate(self, blocks: Sequence[int], sizes: Sizes, samples: int) -> Cost:
         """What a step over these blocks, sizes and draws takes. Raises: EditorError."""
-        demand = self._demand(blocks, sizes)
+        demand = replace(self._demand(blocks, sizes), samples=samples)
         transformer, dimensions = self.transformer, self.transformer.dimensions
         checkpointing, memory, words = transformer.checkpointing, 0, transformer.describe()
         dtype = self.dtype
@@ -108,7 +109,7 @@ class FluxEngine:
             dtype = DTYPES[number_bytes(plan.precision, gpu=demand.gpu)]
         return Cost(
             memory=memory,
-            step_flop=samples * step_flop(dimensions, demand, checkpointing=checkpointing),
+            step_flop=step_flop(dimensions, demand, checkpointing=checkpointing),
             pass_flop=sum(pass_flop(dimensions, demand, w * h) for w, h in sizes) / len(sizes),
             blocks=demand.blocks,
             dtype=str(dtype).removeprefix("torch."),

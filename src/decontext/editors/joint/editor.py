@@ -240,7 +240,7 @@ class JointEditor:
 
     def share_photo(
         self, context: Tensor, prompt: Prompt, noise: Tensor, blocks: Sequence[int]
-    ) -> Tensor | None:
+    ) -> tuple[Tensor, ...] | None:
         """See `SharesPhoto`."""
         return self._engine.share(
             context, noise, lambda: self._text_of(prompt), blocks, self._company()
@@ -248,7 +248,7 @@ class JointEditor:
 
     def attend_shared(
         self,
-        shared: Tensor,
+        shared: Sequence[Tensor],
         context: Tensor,
         prompt: Prompt,
         sigma: float,
@@ -345,9 +345,10 @@ class JointEditor:
         return self._companies[dtype]
 
     def _on_device(self, prompt: Prompt) -> dict[str, Tensor]:
-        dtype = self._engine.dtype
+        """Numbers where the transformer computes; what says where something lies stays."""
+        device, dtype = self.device, self._engine.dtype
         return {
-            name: tensor.to(self.device, dtype if tensor.is_floating_point() else tensor.dtype)
+            name: tensor.to(device, dtype) if tensor.is_floating_point() else tensor
             for name, tensor in prompt.tensors.items()
         }
 

@@ -8,7 +8,7 @@ measured is settled here, once for all of them. Beside the photo there may be ot
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -17,8 +17,9 @@ from torch import Tensor
 from decontext.attention import SequenceLayout, measure
 from decontext.editors._base import Cost
 from decontext.editors.flux import family
-from decontext.editors.weights.plan import Demand, Encoder, number_bytes, pass_flop, step_flop
+from decontext.editors.weights.plan import Demand, Encoder, number_bytes
 from decontext.editors.weights.transformer import DTYPES, LoadedTransformer, Transformer
+from decontext.editors.weights.work import pass_flop, step_flop
 from decontext.errors import EditorError
 from decontext.machine import stands_apart
 
@@ -95,7 +96,16 @@ class Wiring(Protocol):
 
 @runtime_checkable
 class Shares(Wiring, Protocol):
-    """A wiring in which what the pictures are depends on nothing that comes after them."""
+    """A wiring in which what the pictures are depends on nothing that comes after them.
+
+    It runs the blocks of a pass that is measured itself, whole or in part.
+    """
+
+    def run_blocks(
+        self, model: Any, target: Tensor, pictures: Sequence[Tensor], text: Text, sigma: float
+    ) -> None:
+        """A whole pass, of which no prediction is wanted; also where tensors hold no numbers."""
+        ...
 
     def share(
         self,
@@ -106,14 +116,14 @@ class Shares(Wiring, Protocol):
         blocks: int,
         *,
         again: bool,
-    ) -> Tensor:
+    ) -> tuple[Tensor, ...]:
         """What passes of any noise, level and instruction have in common, differentiable."""
         ...
 
     def after(
         self,
         model: Any,
-        shared: Tensor,
+        shared: Sequence[Tensor],
         target: Tensor,
         pictures: Sequence[Tensor],
         text: Text,
@@ -197,7 +207,7 @@ class JointEngine:
 
     def estimate(self, blocks: Sequence[int], sizes: Sequence[Size], samples: int) -> Cost:
         """What a step over these blocks, sizes and draws takes. Raises: EditorError."""
-        demand = self._demand(blocks, sizes)
+        demand = replace(self._demand(blocks, sizes), samples=samples)
         transformer, dimensions = self.transformer, self.transformer.dimensions
         checkpointing, memory, words = transformer.checkpointing, 0, transformer.describe()
         dtype = self.dtype
@@ -207,7 +217,7 @@ class JointEngine:
             dtype = DTYPES[number_bytes(plan.precision, gpu=demand.gpu)]
         return Cost(
             memory=memory,
-            step_flop=samples * step_flop(dimensions, demand, checkpointing=checkpointing),
+            step_flop=step_flop(dimensions, demand, checkpointing=checkpointing),
             pass_flop=sum(pass_flop(dimensions, demand, w * h) for w, h in sizes) / len(sizes),
             blocks=demand.blocks,
             dtype=str(dtype).removeprefix("torch."),
@@ -247,7 +257,7 @@ class JointEngine:
         """
         self.settle(blocks, [self.wiring.size_of(noise)])
         self.transformer.load_blocks(max(blocks, default=-1) + 1)
-        run, layout = self.prepare_pass(photo, noise, text(), sigma, company)
+        run, layout = self.prepare_pass(photo, noise, text(), sigma, company, measured=True)
         return measure(run, layout, blocks)
 
     def share(
@@ -257,7 +267,7 @@ class JointEngine:
         text: Callable[[], Text],
         blocks: Sequence[int],
         company: Company,
-    ) -> Tensor | None:
+    ) -> tuple[Tensor, ...] | None:
         """What passes over these pictures have in common, see `SharesPhoto`."""
         wiring = self.wiring
         if not isinstance(wiring, Shares):
@@ -271,7 +281,7 @@ class JointEngine:
 
     def attend_shared(
         self,
-        shared: Tensor,
+        shared: Sequence[Tensor],
         photo: Tensor,
         noise: Tensor,
         text: Callable[[], Text],
@@ -309,14 +319,22 @@ class JointEngine:
         return velocity.to(torch.promote_types(velocity.dtype, torch.float32))
 
     def prepare_pass(
-        self, photo: Tensor, target: Tensor, text: Text, sigma: float, company: Company
-    ) -> tuple[Callable[[], Tensor], SequenceLayout]:
-        """One call of the transformer, ready to run, and where its tokens lie."""
+        self,
+        photo: Tensor,
+        target: Tensor,
+        text: Text,
+        sigma: float,
+        company: Company,
+        *,
+        measured: bool = False,
+    ) -> tuple[Callable[[], Any], SequenceLayout]:
+        """One pass, ready to run, and where its tokens lie; what is `measured` returns nothing."""
         wiring, model = self.wiring, self.transformer.model
         target, *pictures = self._bring(target, *company.around(photo))
         counts = [wiring.pack(latents).shape[1] for latents in pictures]
         layout = wiring.lay_out(text, wiring.pack(target).shape[1], counts, len(company.before))
-        return lambda: wiring.call(model, target, pictures, text, sigma), layout
+        run = wiring.run_blocks if measured and isinstance(wiring, Shares) else wiring.call
+        return lambda: run(model, target, pictures, text, sigma), layout
 
     def _demand(self, blocks: Sequence[int], sizes: Sequence[Size]) -> Demand:
         """What a pass asks of the device; without blocks all of them, without sizes a square."""

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from decontext.attention import CausalLayout
 from decontext.editors.joint.engine import Size, Text
-from decontext.editors.qwen.places import TOKENS_PER_PLACE, places_of, token_counts
-from decontext.editors.qwen.sharing import Order, run_after, share_pictures
+from decontext.editors.qwen.order import TOKENS_PER_PLACE, Order, places_of
+from decontext.editors.qwen.sharing import run_after, run_whole, share_pictures
 from decontext.editors.qwen.wiring import encode_frame
 from decontext.editors.weights.plan import Encoder
 from decontext.editors.weights.transformer import build_transformer, require_axes
@@ -27,7 +27,7 @@ from decontext.photo.resampling import resize
 
 TRANSFORMER = "QwenImage21Transformer2DModel"
 MULTIPLE = 16
-ENCODER = Encoder(again=2_530, kept=3_370, flop=3.0e6, parameters=337_740_404)
+ENCODER = Encoder(again=2_530, kept=3_120, flop=2.97e6, parameters=337_740_404, runs=3.9)
 """Counted on torch's meta device, as FLUX's."""
 
 
@@ -74,18 +74,22 @@ class CausalWiring:
         return tokens.transpose(1, 2).reshape(like.shape)
 
     def lay_out(self, text: Text, target: int, pictures: Sequence[int], place: int) -> CausalLayout:
-        counts = token_counts(text)
-        places = places_of(text)
-        first = sum(pictures[:place]) // TOKENS_PER_PLACE
-        start = int(counts[: int(places.nonzero()[first])].sum())
+        order = Order.among(places_of(text).tolist(), pictures)
         return CausalLayout(
-            text=int(counts.sum()) - sum(pictures),
+            text=order.length - sum(pictures),
             target=target,
             context=pictures[place],
             before=sum(pictures[:place]),
             after=sum(pictures[place + 1 :]),
-            start=start,
+            start=order.pictures[place].begin,
         )
+
+    def run_blocks(
+        self, model: Any, target: Tensor, pictures: Sequence[Tensor], text: Text, sigma: float
+    ) -> None:
+        """A whole pass, of which no prediction is wanted."""
+        order = Order.of(text, pictures, target)
+        run_whole(model, self._join(pictures), self.pack(target), text, order, sigma)
 
     def share(
         self,
@@ -96,16 +100,15 @@ class CausalWiring:
         blocks: int,
         *,
         again: bool,
-    ) -> Tensor:
+    ) -> tuple[Tensor, ...]:
         """What is the same in every pass over these pictures, see `qwen.sharing`."""
-        tokens = torch.cat([self.pack(latents) for latents in pictures], dim=1)
         order = Order.of(text, pictures, target)
-        return share_pictures(model, tokens, text, order, blocks, again=again)
+        return share_pictures(model, self._join(pictures), text, order, blocks, again=again)
 
     def after(
         self,
         model: Any,
-        shared: Tensor,
+        shared: Sequence[Tensor],
         target: Tensor,
         pictures: Sequence[Tensor],
         text: Text,
@@ -121,24 +124,27 @@ class CausalWiring:
         """The layout of `after`: instruction and target are the queries."""
         counts = [self.pack(latents).shape[1] for latents in (target, *pictures)]
         whole = self.lay_out(text, counts[0], counts[1:], place)
-        words = text.tokens.shape[1] - Order.of(text, pictures, target).cut
-        return replace(whole, words=words)
+        order = Order.of(text, pictures, target)
+        return replace(whole, words=order.length - order.prefix)
 
     def call(
         self, model: Any, target: Tensor, pictures: Sequence[Tensor], text: Text, sigma: float
     ) -> Tensor:
-        tokens = [self.pack(latents) for latents in (*pictures, target)]
-        shapes = [(1, *latents.shape[-2:]) for latents in (*pictures, target)]
-        count = tokens[-1].shape[1]
+        latents = (*pictures, target)
+        shapes = [(1, *one.shape[-2:]) for one in latents]
+        count = self.pack(target).shape[1]
         places = places_of(text)
         own = places.new_ones(count // TOKENS_PER_PLACE)
         output: Tensor = model(
-            hidden_states=torch.cat(tokens, dim=1),
+            hidden_states=self._join(latents),
             timestep=torch.full((1,), sigma, dtype=target.dtype, device=target.device),
             encoder_hidden_states=text.tokens,
             encoder_hidden_states_mask=None,  # nothing is padded
             img_shapes=[shapes],
-            img_mask=torch.cat([places, own])[None],
+            img_mask=torch.cat([places, own])[None].to(target.device),
             return_dict=False,
         )[0]
         return output[:, -count:]
+
+    def _join(self, pictures: Sequence[Tensor]) -> Tensor:
+        return torch.cat([self.pack(latents) for latents in pictures], dim=1)

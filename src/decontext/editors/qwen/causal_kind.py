@@ -15,12 +15,19 @@ from decontext.editors.joint.engine import Size, Text
 from decontext.editors.joint.loading import Recipe
 from decontext.editors.language.patches import Grid
 from decontext.editors.language.seeing import SeeingParts
-from decontext.editors.qwen.causal import TRANSFORMER, CausalWiring, build_causal
+from decontext.editors.qwen.causal import MULTIPLE, TRANSFORMER, CausalWiring, build_causal
 from decontext.editors.qwen.kind import ASIDE
+from decontext.editors.qwen.order import TOKENS_PER_PLACE
 from decontext.editors.qwen.wiring import working_size
 
 PUBLISHED: dict[str, Any] = {"num_layers": 32}
 """The transformer's configuration; it is diffusers' default."""
+
+STATES = 4096
+"""Width of Qwen3-VL-8B."""
+
+BEFORE = 8
+"""Text tokens before a picture, about; what is left of `ASIDE` comes after the last."""
 
 RECIPE = Recipe(
     "QwenImage21Pipeline",
@@ -73,6 +80,15 @@ class CausalKind:
         del grid
         return ASIDE
 
+    def lay(self, pictures: Sequence[Tensor]) -> Tensor:
+        """Which tokens of an instruction are pictures', `(1, tokens)`, without a language model."""
+        places: list[bool] = []
+        for picture in pictures:
+            (size,) = self.seen_sizes(picture.shape[-1], picture.shape[-2])
+            count = size[0] * size[1] // (MULTIPLE**2 * TOKENS_PER_PLACE)
+            places += [False] * BEFORE + [True] * count
+        return torch.tensor([places + [False] * (ASIDE - BEFORE)])
+
     def text_of(self, tensors: Mapping[str, Tensor]) -> Text:
         return Text(tensors["embeddings"], places=tensors["places"])
 
@@ -81,9 +97,9 @@ class CausalKind:
     ) -> Tensor:
         del away
         pipeline.vae = copy(pipeline.vae)  # it keeps what it has decoded in itself
-        tokens = text["embeddings"]
+        tokens, places = text["embeddings"], text["places"].to(text["embeddings"].device)
         # Asked for the words, the pipeline would call the language model, which may be gone.
-        pipeline.encode_prompt = lambda **_: (tokens, None, text["places"])
+        pipeline.encode_prompt = lambda **_: (tokens, None, places)
         configured = pipeline.config.sample_sigmas
         sigmas = None
         if configured is not None and len(configured) != edit.steps:

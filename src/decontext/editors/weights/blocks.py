@@ -258,6 +258,7 @@ def count_dimensions(transformer: Any) -> Dimensions:
         single_entry=entries[-1] if single else 0,
         largest_matrix=max(w.numel() for block in kinds for w in block.parameters()),
         gated=any("swiglu" in type(m).__name__.lower() for m in kinds[0].modules()),
+        causal=bool(transformer.config.get("causal_condition", False)),
     )
 
 

@@ -29,17 +29,24 @@ class Kept:
     Attributes:
         double, single: that a block of each kind keeps for its way back.
         double_again, single_again: that it takes while it is run again and sent back.
+        ending: that the last block keeps less, of which only attention is wanted.
     """
 
     double: float
     single: float
     double_again: float
     single_again: float
+    ending: float = 0
 
 
 PLAIN = Kept(14.5, 13.5, 25, 26)
 GATED = Kept(19.5, 20.5, 27, 39)
 """Of blocks with a gated feed-forward, as FLUX.2's are: three numbers for its two."""
+CAUSAL = Kept(25.6, 0, 33.65, 0, ending=7)
+"""Of Qwen-Image-2.1's, which keep what each token is modulated with."""
+SHARED = Kept(26.6, 0, 33.65, 0, ending=16.8)
+JOINED = 1.35
+"""The same where draws share what the photo is; keys and values of both are joined in a block."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,7 @@ class Dimensions:
             measured no others are used.
         largest_matrix: of a block.
         gated: whether the feed-forward of a block has a gate.
+        causal: whether text and pictures do not see the target.
     """
 
     double: int
@@ -102,6 +110,7 @@ class Dimensions:
     double_entry: int = 0
     single_entry: int = 0
     gated: bool = False
+    causal: bool = False
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Dimensions:
@@ -134,6 +143,11 @@ class Dimensions:
         )
 
     @property
+    def kept(self) -> Kept:
+        """What its blocks keep in a whole pass."""
+        return CAUSAL if self.causal else GATED if self.gated else PLAIN
+
+    @property
     def largest_block(self) -> int:
         """Parameters of a block of the first kind."""
         return self.double_block if self.double else self.single_block
@@ -161,7 +175,7 @@ class Demand:
 
     `encoder` is the autoencoder, `encoder_width` the number of channels that FLUX's has at the size
     of the picture; `beside` is the number of parameters that lie on the device beside the
-    transformer's: those of the autoencoder.
+    transformer's: those of the autoencoder. `samples` are the draws of a step.
     """
 
     blocks: int
@@ -172,11 +186,16 @@ class Demand:
     encoder: Encoder = FLUX_ENCODER
     encoder_width: int = ENCODER_WIDTH
     beside: int = FLUX_ENCODER.parameters
+    samples: int = 1
 
     @property
     def pixels(self) -> int:
         """Of the largest size."""
         return max(width * height for width, height in self.sizes)
+
+    def shares(self, dimensions: Dimensions) -> bool:
+        """Whether the draws of a step have their photo in common, see `qwen.sharing`."""
+        return dimensions.causal and self.samples > 1
 
     def tokens(self, pixels: int | None = None) -> int:
         """Of text, target and context together, at the largest size or at one."""
@@ -271,14 +290,16 @@ def activation_bytes(
     the peak has a smaller one or none, the difference is not needed.
     """
     number = number_bytes(precision, gpu=demand.gpu)
-    kept = GATED if dimensions.gated else PLAIN
+    shares = demand.shares(dimensions)
+    kept = SHARED if shares else dimensions.kept
     tokens = dimensions.width * number * demand.tokens()
     share = demand.encoder_width / ENCODER_WIDTH
     double = min(demand.blocks, dimensions.double)
     single = demand.blocks - double
     if not checkpointing:
         encoder = share * number * demand.encoder.kept * demand.pixels
-        return round(tokens * (double * kept.double + single * kept.single) + encoder)
+        blocks = double * kept.double + single * kept.single - kept.ending
+        return round(tokens * blocks + encoder)
     each = WEIGHT_BYTES[precision] if streamed else 0.0
     largest = dimensions.largest_block
     absent = each * largest + _unpacked_bytes(dimensions, precision, number)
@@ -289,8 +310,21 @@ def activation_bytes(
         peaks.append(again - each * (largest - dimensions.single_block))
     if double:
         again = tokens * (double + kept.double_again)
+        if shares:
+            again = dimensions.width * number * _shared_numbers(dimensions, demand)
         peaks.append(again - each * (largest - dimensions.double_block))
     return round(max(peaks))
+
+
+def _shared_numbers(dimensions: Dimensions, demand: Demand) -> float:
+    """Numbers for a token's width that a draw takes beside what all draws share.
+
+    Of the photo a block's input, its keys and values and their gradient are there for every block.
+    """
+    photo, tokens = demand.pixels // LATENT_PIXELS**2, demand.tokens()
+    rest = tokens - photo
+    mask = rest * tokens / dimensions.width
+    return demand.blocks * (5 * photo + rest) + SHARED.double_again * rest + JOINED * tokens + mask
 
 
 def choose_plan(
@@ -349,45 +383,6 @@ def require_fit(plan: Plan, editor: str, *, gpu: bool) -> None:
     if plan.weights > plan.free:
         message, hint = _nothing_fits([plan], plan.free, gpu=gpu)
         raise EditorError(f"{editor}: {message}", hint)
-
-
-def step_flop(dimensions: Dimensions, demand: Demand, *, checkpointing: bool) -> float:
-    """Floating-point operations of one step: a pass at every size, and its way back.
-
-    Weights are frozen, so that a matrix product costs as much on the way back as on the way there;
-    attention costs two and a half times as much, as fused kernels count again what they do not
-    keep.
-    """
-    passes = 3 if checkpointing else 2
-    # Of the autoencoder the blocks are run again by themselves, within what is run again.
-    more = demand.encoder.runs - passes if checkpointing else 0
-    return sum(
-        passes * pass_flop(dimensions, demand, width * height)
-        + 1.5 * _attention_flop(dimensions, demand, width * height)
-        + more * _encoder_flop(demand, width * height)
-        for width, height in demand.sizes
-    )
-
-
-def pass_flop(dimensions: Dimensions, demand: Demand, pixels: int) -> float:
-    """Floating-point operations of one pass without gradient, autoencoder included."""
-    tokens = demand.tokens(pixels)
-    products = dimensions.token_products * (demand.blocks - 1) + dimensions.entry(demand.blocks)
-    linear = 2 * products * tokens
-    attention = _attention_flop(dimensions, demand, pixels)
-    return linear + attention + _encoder_flop(demand, pixels)
-
-
-def _encoder_flop(demand: Demand, pixels: int) -> float:
-    return (demand.encoder_width / ENCODER_WIDTH) ** 2 * demand.encoder.flop * pixels
-
-
-def _attention_flop(dimensions: Dimensions, demand: Demand, pixels: int) -> float:
-    tokens = demand.tokens(pixels)
-    target = pixels // LATENT_PIXELS**2
-    whole = 4 * tokens**2 * dimensions.width
-    # The pass ends where the last block is measured, before its own attention.
-    return whole * (demand.blocks - 1) + 4 * target * tokens * dimensions.width * demand.measured
 
 
 def _candidates(precision: str, *, gpu: bool) -> Sequence[str]:
