@@ -81,7 +81,8 @@ def _attend_all(
     total = torch.zeros((), device=context.device)
     for one in draws:
         value = attend(leaves, *one, blocks).mean() / in_turn
-        value.backward(inputs=leaves)  # added up in place, block by block
+        # Added up in place, one after the other.
+        value.backward(inputs=leaves)  # type: ignore[no-untyped-call]
         total += value.detach()
     gradients = [leaf.grad for leaf in leaves]
     carried: Tensor = _Carried.apply(total, *sources, *gradients)  # type: ignore[no-untyped-call]
@@ -90,7 +91,8 @@ def _attend_all(
 
 def _attend_latents(editor: AttendsLatents) -> Callable[..., Tensor]:
     def attend(context: Sequence[Tensor], *others: Any) -> Tensor:
-        return editor.attend_latents(*context, *others)
+        (latents,) = context
+        return editor.attend_latents(latents, *others)
 
     return attend
 
