@@ -35,6 +35,7 @@ from decontext.visibility.scores import measure_visibility
 from study.parts import INSTRUCTIONS, PEOPLE
 
 BOTH = "both"
+BUDGET = 8 / 255
 Row = dict[str, Any]
 
 
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--editor", action="append", required=True)
     parser.add_argument("--out", type=Path, default=Path("build/together"))
     parser.add_argument("--people", type=int, default=8)
+    parser.add_argument("--method", default="sign", help="sign: equal visibility")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--edit-steps", type=int, default=8)
     parser.add_argument("--robust", default="web")
@@ -54,8 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     crew = Crew([_load(said) for said in options.editor])
     if len(crew) != 2:
         parser.error("give --editor twice")
-    given = {} if options.steps is None else {"steps": options.steps}
-    settings = ProtectSettings(robust=options.robust, **given)
+    given: dict[str, Any] = {} if options.steps is None else {"steps": options.steps}
+    if options.method == "sign":
+        given["epsilon"] = BUDGET
+    settings = ProtectSettings(method=options.method, robust=options.robust, **given)
     options.out.mkdir(parents=True, exist_ok=True)
     rows = []
     for path in sorted(PEOPLE.glob("*.webp"))[: options.people]:
@@ -68,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = summarise(rows, [one.info.name for one in crew])
     print(text)
     if options.page is not None:
-        put(options.page, "together", text)
+        put(options.page, f"together-{options.method}", text)
 
 
 def measure_person(path: Path, crew: Crew, settings: ProtectSettings, edit_steps: int) -> list[Row]:

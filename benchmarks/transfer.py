@@ -32,10 +32,11 @@ from decontext.evaluation.plan import NONE, REDRAW, Plan, build_protections
 from decontext.evaluation.results import NAME, read_rows
 from decontext.evaluation.run import Instruments, evaluate, load_instruments
 from decontext.report import sha256
-from decontext.settings import ProtectSettings
+from decontext.settings import Method, ProtectSettings
 from study.parts import INSTRUCTIONS, PEOPLE
 
-BUDGET = 8 / 255
+BUDGETS = {"sign": 8 / 255, "least-visible": None}
+"""By method; the least visible change has no budget but a wanted fall, that of "standard"."""
 DENOISED = "denoise"
 LENT = "lent.jsonl"
 RUN = "run.json"
@@ -56,14 +57,16 @@ def read_editor(said: str) -> Named:
     return Named(label or name, load_editor(name, source=folder or None, device="cpu"))
 
 
-def plan_for(editor: str, labels: Sequence[str], against: Sequence[str], steps: int) -> Plan:
+def plan_for(
+    editor: str, labels: Sequence[str], against: Sequence[str], method: Method, steps: int
+) -> Plan:
     """What one editor is asked; the others clean."""
     others = [f"{REDRAW}-{label}" for label in labels if label != editor]
     return Plan(
         protections=build_protections(
-            ("context-proportion",),
-            (BUDGET,),
-            settings=ProtectSettings(method="sign", steps=steps),
+            (method,),
+            (BUDGETS[method],),
+            settings=ProtectSettings(method=method, steps=steps),
             against=against,
         ),
         transforms=(NONE, DENOISED, REDRAW, *others),
@@ -107,11 +110,17 @@ def run(args: argparse.Namespace) -> None:
     labels = [one.label for one in editors]
     against = [*labels, *args.against]
     others = {one.label: one.editor for one in editors}
-    plans = {label: plan_for(label, labels, against, args.steps) for label in labels}
+    plans = {label: plan_for(label, labels, against, args.method, args.steps) for label in labels}
     tools: Instruments = load_instruments(plans[labels[0]])
     folders = {label: args.out / label.replace(" ", "-") for label in labels}
     args.out.mkdir(parents=True, exist_ok=True)
-    said = {"labels": labels, "against": against, "steps": args.steps, "command": args.editor}
+    said = {
+        "labels": labels,
+        "against": against,
+        "method": args.method,
+        "steps": args.steps,
+        "command": args.editor,
+    }
     (args.out / RUN).write_text(json.dumps(said) + "\n", encoding="utf-8")
     for photo in sorted(PEOPLE.glob("*.webp"))[args.first : args.first + args.people]:
         for one in editors:
@@ -137,7 +146,8 @@ def main() -> None:
     parser.add_argument("--against", action="append", default=[], metavar="A+B")
     parser.add_argument("--people", type=int, default=8)
     parser.add_argument("--first", type=int, default=0, help="person to begin with")
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--method", choices=tuple(BUDGETS), default="sign")
+    parser.add_argument("--steps", type=int, default=60, help="of sign steps, or at most")
     parser.add_argument("--page", type=Path, default=Path("docs/transfer.md"))
     parser.add_argument("--note", action="append", default=[], help="what the editors are")
     parser.add_argument("--write", action="store_true", help="compute nothing")

@@ -18,6 +18,10 @@ from decontext.evaluation.results import NAME, Row, read_rows
 from decontext.evaluation.sentences import warn_of_few
 from decontext.evaluation.tables import number, percent, with_interval
 
+TITLES = {
+    "sign": "# Does protection carry over to another editor?",
+    "least-visible": "# Does the least visible change carry over to another editor?",
+}
 HOLDS, PARTLY = 0.8, 0.4
 """From which part of its own fall on a protection is said to carry over, or to do so in part."""
 
@@ -51,7 +55,7 @@ def build_page(run: Row, rows: Sequence[Row]) -> str:
     """The document: from what was run, and the rows with the label of the editor that edited."""
     figures = read_figures(rows, run["labels"])
     lines = [
-        "# Does protection carry over to another editor?",
+        TITLES[run.get("method", "sign")],
         "",
         *(f"{note}\n" for note in run["notes"]),
         *headline(figures),
@@ -196,6 +200,13 @@ def cleaning_table(figures: dict[str, Figures]) -> str:
     return table([*heading, "protected: identity", "same person", "kept"], rows)
 
 
+def how(said: dict) -> str:
+    """The protection, in words."""
+    if said.get("method", "sign") == "sign":
+        return f"8/255, {said['steps']} steps of `--method sign`"
+    return f"`--method {said['method']} --strength standard`, at most {said['steps']} steps"
+
+
 def _without_folder(said: str) -> str:
     """Where somebody's weights lie is nobody's business."""
     name, colon, _ = said.partition(":")
@@ -211,8 +222,8 @@ def _about(said: dict, figures: dict[str, Figures]) -> Iterator[str]:
         "**These are small demonstration editors. None of it says whether protection carries over "
         "between editors that people use.** Written by `python -m benchmarks.transfer "
         + " ".join(f'--editor "{one}"' for one in said["command"])
-        + f"` on {said['machine']}, from {people} rendered people of `study/people`; 8/255, "
-        f"{said['steps']} steps of `--method sign`, `--robust web`; "
+        + f"` on {said['machine']}, from {people} rendered people of `study/people`; "
+        f"{how(said)}, `--robust web`; "
         "instructions, none optimised on: "
         + "; ".join(f"“{prompt}”" for prompt in prompts)
         + "; 8 denoising steps, seed 0. Identity: mean-centred SFace cosine of an edit to the "
