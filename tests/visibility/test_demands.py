@@ -27,6 +27,16 @@ def test_kind_that_shows_too_much_comes_most_often_and_none_is_forgotten() -> No
     assert counts["cut"] > 3 * counts["saved"] > 0
 
 
+def test_it_is_far_until_half_of_the_way_is_made() -> None:
+    demands = _demands()
+    assert demands.far
+    demands.learn("saved", 0.7)
+    assert demands.far
+    demands.learn("saved", 0.3)
+    demands.learn("saved", 0.3)
+    assert not demands.far
+
+
 def test_pressure_against_the_distance_grows_until_all_is_reached() -> None:
     demands = _demands()
     first = demands.weight

@@ -14,7 +14,7 @@ from decontext.pgd import Step
 from decontext.photo.images import levels
 from decontext.visibility.demands import Demand, Demands
 from decontext.visibility.distance import VisibleDistance
-from decontext.visibility.lessen import lessen
+from decontext.visibility.lessen import FIRST_STEP, WARMING, lessen
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,19 @@ def test_greater_fall_is_more_visible(photo: Tensor) -> None:
     measure = VisibleDistance(photo)
     little, much = (float(measure(_run(photo, fall=f)[-1].best - photo)) for f in (0.2, 0.6))
     assert 0 < little < much / 2
+
+
+def test_steps_stay_large_where_the_editor_hardly_answers(photo: Tensor) -> None:
+    """An editor may let a change pass unanswered until it is of a certain size."""
+
+    def stubborn(image: Tensor, _kind: str = "saved") -> Tensor:
+        return 0.5 + 0.01 * _seen(image)
+
+    sizes = [s.step_size for s in _run(photo, function=stubborn, judge=lambda i: 0.5, steps=100)]
+    assert len(sizes) == 100
+    assert max(sizes[60:80]) > 0.9 * FIRST_STEP
+    answering = [step.step_size for step in _run(photo)]
+    assert answering[WARMING:] == sorted(answering[WARMING:], reverse=True)
 
 
 def test_search_ends_where_nothing_is_gained_any_more(photo: Tensor) -> None:

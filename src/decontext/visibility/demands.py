@@ -111,6 +111,12 @@ class Demands:
         kind = self._first
         return self._shown.get(kind, math.inf) <= self._wanted[kind].most * (1 + MADE_UP)
 
+    @property
+    def far(self) -> bool:
+        """Whether less than half of the way is made, in logarithms of the proportion."""
+        kind = self._first
+        return self._shown.get(kind, math.inf) > math.sqrt(self._wanted[kind].most)
+
     def excess(self, ratio: float) -> float:
         """Logarithm of a judged proportion, as a part of the original's, over what it may be.
 

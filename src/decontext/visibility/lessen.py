@@ -7,8 +7,10 @@ Within a budget every pixel moves as far as it may. Here one number is made smal
 
 by Adam on the layers of the change, while a cap bounds every pixel. A step looks at one copy; which
 kind comes up, and how hard it presses against the distance, follows from how far it still is from
-what is wanted of it (`demands.Demands`), so that one run ends at the wanted fall and no further. At
-the end the change is judged on fixed draws, after rounding, and made weaker or stronger as a whole.
+what is wanted of it (`demands.Demands`), so that one run ends at the wanted fall and no further.
+Steps grow smaller on the way, but where less than half of it is made they begin again with large
+ones: an editor may let a change pass unanswered until it is of a certain size. At the end the
+change is judged on fixed draws, after rounding, and made weaker or stronger as a whole.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ TRIALS, SLACK = 2, 0.015
 enough: a logarithm of a proportion."""
 
 WARMING = 4
-"""Steps over which the first ones grow."""
+"""Steps over which the first ones grow, and to which they go back."""
 
 _START_NOISE = 0.03  # units
 _MEANS, _SQUARES = 0.9, 0.99  # what Adam keeps of its means in a step
@@ -90,18 +92,22 @@ def lessen(
     cap = math.floor(epsilon * LEVELS + 1e-6) / LEVELS
     search = _Search(original, cap, first=first, grey=shared_channels)
     search.begin(start, generator)
-    planned, index, distances = min(USUAL_STEPS, steps), 0, list[float]()
+    planned, index, place, distances = min(USUAL_STEPS, steps), 0, 0, list[float]()
     while True:
-        index += 1
+        index, place = index + 1, place + 1
         kind = demands.draw()
-        size = LAST_STEP + (FIRST_STEP - LAST_STEP) * _left(index, planned)
+        size = LAST_STEP + (FIRST_STEP - LAST_STEP) * _left(place, planned)
         value, seen = search.step(function, kind, demands.weight, size)
         demands.learn(kind, value / start_value)
         at_aim = demands.reached and not demands.passed
         distances = [*distances, seen] if at_aim else []
-        if index == planned and not demands.reached_as_saved:
-            planned = min(planned + MORE, steps)
-        finished = index == planned or (index >= planned // 2 and _at_rest(distances))
+        if place == planned // 2 and demands.far:
+            place = min(WARMING, place)
+        if place == planned and not demands.reached_as_saved:
+            planned += MORE
+        finished = (
+            place == planned or index == steps or (place >= planned // 2 and _at_rest(distances))
+        )
         best = (
             fit(search.picture, lambda image: judge(image) / start_value, demands)
             if finished
@@ -110,7 +116,7 @@ def lessen(
         image = search.picture() if best is None else best[0]
         yield Step(
             index=index,
-            steps=index if finished else planned,
+            steps=index if finished else min(index + planned - place, steps),
             value=value,
             start_value=start_value,
             best_value=start_value * (1.0 if best is None else best[1]),
