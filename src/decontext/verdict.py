@@ -19,7 +19,7 @@ STRONG_DROP, WEAK_DROP = 0.50, 0.10
 LEAST_RATIO, LEAST_SHARE = 3.0, 0.75
 
 DEMONSTRATION = (
-    "kontext-mini is a demonstration editor: this photo is protected against no other editor."
+    "This is a demonstration editor: the photo is protected against no editor that people use."
 )
 
 

@@ -17,8 +17,8 @@ def test_editors_are_found_by_file_name() -> None:
     assert tuple(info.name for info in list_editors()) == names
 
 
-def test_only_the_embedded_editor_is_a_demonstration() -> None:
-    assert {info.name for info in list_editors() if info.demonstration} == {"kontext-mini"}
+def test_only_the_embedded_editors_are_demonstrations() -> None:
+    assert {info.name for info in list_editors() if info.demonstration} == set(DEMONSTRATIONS)
 
 
 def test_unknown_editor_is_refused_with_those_that_exist() -> None:

@@ -213,7 +213,7 @@ def find_offers(model: EditorsOptions) -> list[Offer]:
         if name not in known:
             load_editor(name)  # says what there is
     offers = []
-    for name in dict.fromkeys([*wanted, *DEMONSTRATIONS]):
+    for name in dict.fromkeys([*wanted, DEMONSTRATIONS[0]]):
         options: dict[str, Any] = {}
         if name in wanted:
             one = wanted[name]

@@ -63,8 +63,8 @@ __all__ = [
     "weightless_editor",
 ]
 
-DEMONSTRATIONS = ("kontext-mini",)
-"""Editors that nobody meets: never proposed in the place of a real one."""
+DEMONSTRATIONS = ("kontext-mini", "klein-mini")
+"""Editors that nobody meets, never proposed in the place of a real one; the page has the first."""
 
 GROUP = "decontext.editors"
 """Of the entry points by which other packages bring editors."""
