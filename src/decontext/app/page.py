@@ -282,17 +282,19 @@ class Page:
             yield [*buttons, status, said, *blank]
             return
         desk.protected = job.result
+        saved = (n for n, one in enumerate(job.result.outcomes) if one.protected is not None)
+        desk.chosen = next(saved, 0)
         yield [*buttons, "", said, *self._results(desk), ""]
 
     def _results(self, desk: Desk) -> list[Any]:
         """What is shown at the end of a run."""
         outcomes = desk.protected.outcomes if desk.protected else ()
         names = [(outcome.name, number) for number, outcome in enumerate(outcomes)]
-        saved = bool(outcomes) and outcomes[0].protected is not None
+        saved = bool(outcomes) and outcomes[desk.chosen].protected is not None
         editor = desk.protected.editor if desk.protected else ""
         return [
             self.draw.table(desk),
-            gr.update(choices=names, value=0, visible=len(names) > 1),
+            gr.update(choices=names, value=desk.chosen, visible=len(names) > 1),
             self.draw.result(desk),
             gr.update(visible=saved),
             f"<p>{self.t('proof.lead', editor=editor)}</p>",
@@ -318,7 +320,7 @@ class Page:
         """Verify was pressed."""
         key, desk = self._key(request), self._desk(request)
         try:
-            given = [self._one(desk, one) for one in (later, before)]
+            given = self._two(desk, later, before)
             job = self.service.verify(key, desk, given[0], given[1], editor)
         except DecontextError as error:
             yield [gr.skip(), gr.skip(), self.draw.notice(error), "", ""]
@@ -369,7 +371,7 @@ class Page:
         """Measure a protected photo as it is, and after what sites do to photos."""
         key, desk = self._key(request), self._desk(request)
         with _as_gradio():
-            given = [self._one(desk, one) for one in (protected, original)]
+            given = self._two(desk, protected, original)
             job = self.service.verify(key, desk, given[0], given[1], editor)
         async for told in self._tell(job):
             yield told
@@ -412,9 +414,13 @@ class Page:
             return self.draw.notice(job.error), ""
         return "", self.t("result.title")
 
-    def _one(self, desk: Desk, upload: Any) -> Given:
-        """The one photo of an upload. Raises: InputError: there is none."""
-        return self.service.take(desk, _uploads(upload))[0]
+    def _two(self, desk: Desk, later: Any, before: Any) -> list[Given]:
+        """The photos of two uploads. Raises: InputError: one of them is missing."""
+        if not later or not before:
+            raise InputError(
+                "one of the two photos is missing.", "Drop the protected photo and the original."
+            )
+        return [self.service.take_once(desk, *_uploads(one)[0]) for one in (later, before)]
 
     def _key(self, request: gr.Request) -> str:
         return str(request.session_hash)

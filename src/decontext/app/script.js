@@ -50,6 +50,28 @@
     if (event.buttons) drag(event);
   });
 
+  // What is too large is said before it is sent; Gradio would say so only in English.
+  function refuse(event) {
+    const input = event.target.matches?.("input[type='file']");
+    const files = [...((input ? event.target.files : event.dataTransfer?.files) || [])];
+    const place = event.target.closest?.(".block");
+    if (!files.length || !place) return;
+    place.parentElement.querySelector(".dc-large")?.remove();
+    const large = files.find((file) => file.size > window.decontext.bytes);
+    if (!large) return;
+    event.stopImmediatePropagation();
+    event.preventDefault();
+    if (input) event.target.value = "";
+    const notice = document.createElement("div");
+    notice.className = "dc-notice dc-large";
+    notice.setAttribute("role", "alert");
+    const title = document.createElement("strong");
+    title.textContent = window.decontext.title;
+    notice.append(title, " ", window.decontext.large.replace("#", () => large.name));
+    place.after(notice);
+  }
+  for (const kind of ["change", "drop"]) window.addEventListener(kind, refuse, true);
+
   const texts = (element) => {
     const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
     const found = [];
@@ -64,7 +86,7 @@
       announcer.setAttribute("aria-live", "polite");
       announcer.setAttribute("role", "status");
     }
-    for (const [id, words] of Object.entries(window.decontextDrop)) {
+    for (const [id, words] of Object.entries(window.decontext.words)) {
       const button = document.querySelector(`#${id} button[aria-dropeffect]`);
       const shown = button?.querySelector("[data-testid='upload-text']");
       if (!shown) continue;

@@ -23,6 +23,7 @@ from decontext.app.calibration import FOLDER as PORTRAITS
 from decontext.app.guard import LOCAL, Guard, read_cookie
 from decontext.app.service import Service
 from decontext.app.texts import LANGUAGES, Texts, choose_language, read_texts
+from decontext.app.work import Limits
 from decontext.errors import InputError
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ def build_app(
     for code in (*LANGUAGES[1:], LANGUAGES[0]):  # What lies at the root comes last.
         blocks = Page(service, read_texts(code)).build()
         path = "/" if code == LANGUAGES[0] else f"/{code}"
-        app = gr.mount_gradio_app(app, blocks, path, head=_head(read_texts(code)), **shared)
+        app = gr.mount_gradio_app(
+            app, blocks, path, head=_head(read_texts(code), service.limits), **shared
+        )
     return Guard(
         _Languages(app),
         hosts=tuple(hosts),
@@ -223,12 +226,14 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _head(texts: Texts) -> str:
+def _head(texts: Texts, limits: Limits) -> str:
     """What stands in the page's head: our script, and words that it puts into Gradio's parts."""
     words = {part: texts(said) for part, said in DROP_WORDS.items()}
-    said = json.dumps(words).replace("<", "\\u003c")  # "<" could end the script.
+    large = texts("photos.large", megabytes=limits.megabytes)
+    given = {"words": words, "title": texts("error.title"), "large": large, "bytes": limits.bytes}
+    said = json.dumps(given).replace("<", "\\u003c")  # "<" could end the script.
     scheme = '<meta name="color-scheme" content="light dark">'
-    return f"{scheme}<script>window.decontextDrop = {said};\n{_read('script.js')}</script>"
+    return f"{scheme}<script>window.decontext = {said};\n{_read('script.js')}</script>"
 
 
 def _disposition(name: str) -> str:

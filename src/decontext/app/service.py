@@ -48,10 +48,18 @@ class Offer:
 
 @dataclass(eq=False)
 class Desk:
-    """What one visitor has in hand."""
+    """What one visitor has in hand.
+
+    Attributes:
+        photos: what was dropped to be protected.
+        taken: what was dropped to be verified, by the path of its upload.
+        job: what was asked for last.
+        protected: what the last run came to, of which `chosen` is shown.
+    """
 
     visit: Visit
     photos: list[Given] = field(default_factory=list)
+    taken: dict[str, Given] = field(default_factory=dict)
     job: Job | None = None
     protected: Protected | None = None
     chosen: int = 0
@@ -126,6 +134,17 @@ class Service:
             name = plain_name(name)
             files.append((self.storage.claim(path, desk.visit, name), name))
         return gather(files, desk.visit, self.limits)
+
+    def take_once(self, desk: Desk, path: str, name: str) -> Given:
+        """Take one uploaded file; one that was taken before is there still, unlike its upload.
+
+        Raises:
+            InputError: nothing that can be taken.
+        """
+        found = desk.taken.get(path)
+        if found is None:
+            found = desk.taken[path] = self.take(desk, [(path, name)])[0]
+        return found
 
     def protect(self, key: str, desk: Desk, given: Sequence[Given], choice: Choice) -> Job:
         """Put protecting these photos into the line. Raises: InputError."""
