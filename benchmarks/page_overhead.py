@@ -28,11 +28,11 @@ import numpy as np
 import psutil
 from PIL import Image, ImageFilter
 
-from benchmarks.sections import put, table
+from benchmarks.app_results import keep_measured, read_measured
+from benchmarks.sections import table
 from decontext.photo.portraits import GRACE_HOPPER
 
-RESULTS, PAGE = Path("docs/app.json"), Path("docs/app.md")
-KEY, PART = "overhead", "overhead"
+PART = "overhead"
 SIZE = (4000, 3000)
 BROWSER_SECONDS = 3_600_000
 PROTECT = [sys.executable, "-m", "decontext", "protect", "--editor", "kontext-mini"]
@@ -170,19 +170,6 @@ def describe(found: dict[str, Any]) -> str:
     )
 
 
-def read(path: Path = RESULTS) -> dict[str, Any]:
-    """All that scripts have measured of the page."""
-    content: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    return content
-
-
-def write(key: str, found: dict[str, Any], part: str, text: str) -> None:
-    """Keep what was measured, and put it into docs/app.md."""
-    everything = read() | {key: found}
-    RESULTS.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
-    put(PAGE, part, text)
-
-
 def main() -> None:
     """Measure the rounds that are missing, print, and write the table into the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -199,7 +186,7 @@ def main() -> None:
         size = {"width": SIZE[0], "height": SIZE[1], "bytes": photo.stat().st_size}
         found = {"photo": size, "options": options, "rounds": []}
         found["threads"] = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
-        before = read().get(KEY)
+        before = read_measured().get(PART)
         if before and not given.again and before | {"rounds": []} == found:
             found = before
         while len(found["rounds"]) < given.rounds:
@@ -208,7 +195,7 @@ def main() -> None:
             one = {name: measure(photo, options) for name, measure in turned}
             print({way: one[way] for way in ("command", "page")}, flush=True)
             found["rounds"].append(one)
-            write(KEY, found, PART, describe(found))
+            keep_measured(PART, found, describe(found))
     print(describe(found))
 
 

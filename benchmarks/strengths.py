@@ -3,8 +3,8 @@
 The page of `decontext app` says this before a run, see `decontext.app.calibration`. Both portraits
 of the package, at their own size and reduced to half of it, are protected with the embedded editor
 at each strength. One of them, the face of Grace Hopper, is shown before and after. Writes
-`src/decontext/app/strengths/`; minutes on one core. Stopped and started again it goes on; remove
-`strengths.json` there to measure anew.
+`src/decontext/app/strengths/`; minutes on one core. Stopped and started again it goes on; `--again`
+measures anew.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def main() -> None:
     """Measure, and write the table and the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=ProtectSettings().steps)
-    steps = parser.parse_args().steps
+    parser.add_argument("--again", action="store_true", help="forget what was measured before")
+    given = parser.parse_args()
+    steps = given.steps
     editor = decontext.load_editor(EDITOR)
     portraits = [
         _reduced(path, side)
@@ -43,7 +45,7 @@ def main() -> None:
     ]
     FOLDER.mkdir(exist_ok=True)
     found: dict[str, Any] = {}
-    if RESULTS.is_file():
+    if RESULTS.is_file() and not given.again:
         found = json.loads(RESULTS.read_text(encoding="utf-8")).get(EDITOR, {})
     for strength in FALLS:
         if strength in found:
@@ -72,6 +74,7 @@ def _summarise(results: list[decontext.Result]) -> dict[str, Any]:
     scores = [result.visibility.ssimulacra2 or 0.0 for result in ordered]
     return {
         "count": len(results),
+        "pixels": LARGEST,
         "words": ordered[(len(ordered) - 1) // 2].visibility.words,
         "low": scores[0],
         "middle": statistics.median(scores),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 import shutil
 import time
@@ -37,17 +38,41 @@ OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
+OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+OWN = re.compile(r"(http://127\.0\.0\.1:\d+/|data:|blob:)")
+BY_ITSELF = "not an origin"
+CHROMIUMS = re.compile(
+    r"https://(accounts\.google|android\.clients\.google|content-autofill\.googleapis)\.com/"
+)
+"""What Chromium asks for by itself: at its start, without any page, and by its autofill wherever a
+page has a text field, by a number that stands for the field. It gets no answer here."""
+
 AXE = Path(__file__).parents[1] / "axe" / "axe.min.js"
 SECONDS = 60_000
 IGNORED = ("Method not implemented",)  # what Gradio's own parts say in the console
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One browser for all tests here; its own record of the network names nobody else."""
+    record = tmp_path_factory.mktemp("network") / "record.json"
+    options = [*OPTIONS, f"--log-net-log={record}", OFFLINE]
     with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
         yield launched
         launched.close()
+    asked = list(read_requests(record))
+    pages = [url for url, by in asked if by != BY_ITSELF]
+    assert len(pages) > 50 and [url for url in pages if not OWN.match(url)] == []
+    assert [url for url, _ in asked if not OWN.match(url) and not CHROMIUMS.match(url)] == []
+
+
+def read_requests(record: Path) -> Iterator[tuple[str, str]]:
+    """Each address that the browser asked for, of whatever kind, and who wanted it."""
+    for line in record.read_text(encoding="utf-8", errors="replace").splitlines():
+        if '"initiator":' in line and '"url":' in line:
+            told = json.loads(line.strip().rstrip(",").removesuffix("]").rstrip(","))["params"]
+            yield told["url"], told["initiator"]
 
 
 @pytest.fixture
@@ -62,9 +87,9 @@ def visit(browser: Any, server: Running) -> Iterator[Callable[..., Any]]:
             viewport={"width": width, "height": 844}, color_scheme=scheme, locale="en-GB"
         )
         contexts.append(context)
+        context.on("request", lambda request: asked.append(request.url))
         page = context.new_page()
         page.set_default_timeout(SECONDS)
-        page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
         page.goto((address or server.address) + path)
@@ -74,8 +99,7 @@ def visit(browser: Any, server: Running) -> Iterator[Callable[..., Any]]:
     yield opened
     for context in contexts:
         context.close()
-    own = re.compile(r"(http://127\.0\.0\.1:\d+/|data:|blob:)")
-    assert len(asked) > 10 and [url for url in asked if not own.match(url)] == []
+    assert len(asked) > 10 and [url for url in asked if not OWN.match(url)] == []
     assert [text for text in wrong if not any(known in text for known in IGNORED)] == []
 
 

@@ -22,6 +22,7 @@ class Measured:
 
     Attributes:
         count: portraits.
+        pixels: the longest side of the largest of them.
         words: how visible the change of the middle one is, as the library says it.
         low, middle, high: SSIMULACRA2.
         fall: by what part attention fell, in the middle.
@@ -30,6 +31,7 @@ class Measured:
     """
 
     count: int
+    pixels: int
     words: str
     low: float
     middle: float

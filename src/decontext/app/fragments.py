@@ -24,6 +24,9 @@ FILES, PORTRAITS = "/files", "/portraits"
 """Where the server gives out visitors' files, and the portraits of the preview."""
 
 NAMES_SHOWN = 12
+SHOWN_VALUES = ("count", "pixels", "words", "low", "middle", "high", "fall")
+"""What is said of the portraits that were measured."""
+
 PHOTOS_SHOWN = 200
 _CURVE = (400, 80)
 SMOOTHED = 9
@@ -69,8 +72,8 @@ class Fragments:
                 "width": found.width,
                 "height": found.height,
             }
-            values = {n: getattr(found, n) for n in ("count", "words", "low", "high", "fall")}
-            values |= {"middle": found.middle, "picture": picture}
+            values = {n: getattr(found, n) for n in SHOWN_VALUES}
+            values["picture"] = picture
         several = not self.service.editors.only_demonstration
         return self._draw("preview", editor, values, several and offer.info.demonstration)
 

@@ -147,6 +147,7 @@ class Page:
                 label=t("proof.instruction"),
                 value=t("proof.example"),
                 max_length=limits.letters,
+                html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
                 elem_id="instruction",
             )
             self.prove = gr.Button(t("proof.start"), elem_id="prove")
