@@ -84,7 +84,10 @@ def visit(browser: Any, server: Running) -> Iterator[Callable[..., Any]]:
         path: str = "?lang=en", width: int = 1280, scheme: str = "light", address: str = ""
     ) -> Any:
         context = browser.new_context(
-            viewport={"width": width, "height": 844}, color_scheme=scheme, locale="en-GB"
+            viewport={"width": width, "height": 844},
+            color_scheme=scheme,
+            locale="en-GB",
+            reduced_motion="reduce",  # Colours are checked, not the way from one to another.
         )
         contexts.append(context)
         context.on("request", lambda request: asked.append(request.url))
