@@ -30,6 +30,7 @@ from torch import Tensor
 from torch.nn import functional
 
 import decontext
+from benchmarks.coarse_colour import coarse_colour
 from benchmarks.sections import put, table
 from decontext.evaluation.identity import THRESHOLD
 from decontext.evaluation.recognisers import SYNTHETIC_THRESHOLDS, PersonJudge
@@ -47,6 +48,7 @@ from decontext.visibility.scores import ssimulacra2
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "visibility.json"
+FOLDER = ROOT / "build" / "visibility"
 PEOPLE = sorted((ROOT / "study" / "people").glob("*.webp"))
 SOURCES = {path.stem: path for path in (ASTRONAUT, GRACE_HOPPER, *PEOPLE)}
 WORKING_SIDE = 128
@@ -63,10 +65,7 @@ AFTER = (
 )
 WANTED_SCORE = 80.0
 
-FLAT = (4, 8)
-"""Budgets of flat sign steps, in levels: between them is the one that falls as far as ours."""
-
-EDITED = ("none", "crop-5", "crop-10", "flip")
+EDITED = ("none", "crop-10", "flip")
 EDITS = (HELD_OUT[4], HELD_OUT[0])
 """Leave it the same, and a smile: instructions under which the embedded editor keeps a person."""
 
@@ -81,6 +80,7 @@ def main() -> None:
     parser.add_argument("--photos", default=",".join(SOURCES), help="names, with commas")
     parser.add_argument("--ratios", default="1,4", help="photo size by working size")
     parser.add_argument("--robust", default="web", help="of the frontier")
+    parser.add_argument("--flat", default="4,8", help="budgets of sign steps beside ours, levels")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.part == "page":
@@ -93,7 +93,9 @@ def main() -> None:
     parts: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
         "bands": lambda: measure_bands(photos),
         "scores": lambda: measure_scores(photos),
-        "frontier": lambda: measure_frontier(photos, arguments.robust, before.get("frontier", [])),
+        "frontier": lambda: measure_frontier(
+            photos, arguments.robust, before.get("frontier", []), arguments.flat
+        ),
     }
     for row in parts[arguments.part]():
         print(json.dumps(row), flush=True)
@@ -112,8 +114,8 @@ def load_photos(ratio: int, names: Sequence[str]) -> Iterator[tuple[str, Photo]]
         factor = math.sqrt(area / (width * height))
         size = (round(width * factor), round(height * factor))
         array = Image.open(path).convert("RGB").resize(size, Image.Resampling.LANCZOS)
-        file = ROOT / "build" / "visibility" / f"{path.stem}-{ratio}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        file = FOLDER / f"{path.stem}-{ratio}.png"
         array.save(file)
         yield path.stem, load_photo(file)
 
@@ -183,14 +185,21 @@ def random_changes(photo: Tensor) -> Iterator[tuple[str, Tensor]]:
 
 
 def measure_frontier(
-    photos: list[tuple[int, str, Photo]], robust: str, before: Sequence[dict[str, Any]]
+    photos: list[tuple[int, str, Photo]],
+    robust: str,
+    before: Sequence[dict[str, Any]],
+    flat: str = "4,8",
 ) -> Iterator[dict[str, Any]]:
     """Fall and visibility of our method and of flat sign steps; what was measured is left out."""
     editor = decontext.load_editor("kontext-mini")
     known = {tuple(row[name] for name in SAME) for row in before}
     versions = [
         ProtectSettings(strength="standard", robust=robust),
-        *(ProtectSettings(method="sign", epsilon=n / 255, robust=robust) for n in FLAT),
+        *(
+            ProtectSettings(method="sign", epsilon=float(n) / 255, robust=robust)
+            for n in flat.split(",")
+            if n
+        ),
     ]
     for ratio, name, photo in photos:
         for settings in versions:
@@ -203,16 +212,24 @@ def measure_frontier(
                 "robust": settings.robust,
             }
             if tuple(said[key] for key in SAME) not in known:
-                yield said | _measure_version(photo, editor, settings, rendered=name.isdecimal())
+                yield said | _measure_version(
+                    photo,
+                    editor,
+                    settings,
+                    rendered=name.isdecimal(),
+                    name=f"{name}-{ratio}-{settings.method}-{label}",
+                )
 
 
 def _measure_version(
-    photo: Photo, editor: Any, settings: ProtectSettings, *, rendered: bool
+    photo: Photo, editor: Any, settings: ProtectSettings, *, rendered: bool, name: str
 ) -> dict[str, Any]:
+    """Protect a photo, keep the picture in the folder of builds, and measure it."""
     with _counted(editor) as passes:
         began = time.perf_counter()
         image = drain(protect_steps(photo, editor, settings))
         seconds = time.perf_counter() - began
+    Image.fromarray(to_array(image)).save(FOLDER / f"{name}.png")
     found = verify_after(AFTER, image, photo, editor, prompts=HELD_OUT[:4], noises=1)
     return {
         "passes_with_gradient": passes[True],
@@ -221,6 +238,7 @@ def _measure_version(
         "ssimulacra2": ssimulacra2(photo.pixels, image),
         "jod": jod(photo.pixels, image),
         "distance": float(VisibleDistance(photo.pixels)(image - photo.pixels)),
+        "coarse_colour": coarse_colour(photo.pixels, image),
         "falls": {one.transform: round(one.drop, 3) for one in found},
         "edits": measure_edits(photo, image, editor, rendered) if settings.least_visible else {},
     }
@@ -338,7 +356,7 @@ def _fall(row: dict[str, Any]) -> float:
 
 def _keep(part: str, row: dict[str, Any]) -> None:
     """Add a row to the results; several processes may do it in turn."""
-    with (ROOT / "build" / "visibility" / "lock").open("w") as lock:
+    with (FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         before = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
         before.setdefault(part, []).append(row)

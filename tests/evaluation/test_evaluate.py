@@ -24,6 +24,7 @@ from decontext.evaluation.run import Instruments, evaluate, load_instruments
 from decontext.evaluation.tables import Figures, transform_table
 from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
 from decontext.settings import ProtectSettings
+from decontext.visibility.scores import WORDS
 
 SETTINGS = ProtectSettings(method="sign", steps=2, blocks="double:0")
 PLAN = Plan(
@@ -196,9 +197,10 @@ def test_results_of_another_editor_are_not_continued(
 
 def test_page_shows_pictures_after_each_transform_and_loads_nothing(report: Path) -> None:
     page = (report / "index.html").read_text(encoding="utf-8")
-    # Per photo: three pairs, two differences, edits of three versions after one transform and the
-    # cut one; and two plots.
-    assert page.count('src="data:image/png;base64,') == 3 * (3 * 2 + 2 + 3 + 1)
+    # Per photo: three pairs, two differences, two maps of where they are seen, edits of three
+    # versions after one transform and the cut one; and two plots.
+    assert page.count('src="data:image/png;base64,') == 3 * (3 * 2 + 2 + 2 + 3 + 1)
+    assert "Where the change is seen" in page and any(words in page for _, words in WORDS)
     assert page.count('src="data:image/svg+xml;base64,') == 2
     assert 'src="http' not in page and "<script" not in page
     assert "jpeg-50+resize-0.5: " in page

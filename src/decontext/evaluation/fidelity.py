@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from decontext.errors import InputError
 from decontext.photo.images import levels, psnr, to_array
+from decontext.visibility.jod import jod
 from decontext.visibility.scores import ssimulacra2
 
 PATCH = 64
@@ -38,6 +39,7 @@ class Fidelity:
         lpips: learned perceptual distance, 0 for equal pictures; None where it is not installed.
         ssimulacra2: how visible the change is, 100 for equal pictures, see `visibility.scores`;
             None where its package is not installed.
+        jod: the same by ColorVideoVDP, 10 for equal pictures; None where it is not installed.
     """
 
     levels: int
@@ -47,6 +49,7 @@ class Fidelity:
     worst_patch: float
     lpips: float | None
     ssimulacra2: float | None
+    jod: float | None
 
 
 def compare(original: Tensor, protected: Tensor) -> Fidelity:
@@ -63,6 +66,7 @@ def compare(original: Tensor, protected: Tensor) -> Fidelity:
         worst_patch=worst_patch(original, protected),
         lpips=lpips(original, protected),
         ssimulacra2=ssimulacra2(original, protected),
+        jod=jod(original, protected),
     )
 
 

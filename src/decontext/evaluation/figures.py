@@ -121,9 +121,13 @@ class Figures:
         levels = [row["level"] for row in rows if "level" in row]
         return {level: levels.count(level) for level in reversed(LEVELS) if level in levels}
 
-    def fidelity(self, name: str, version: str) -> Summary:
-        """A figure of the protected photos, such as `levels` or `psnr`; older rows lack some."""
+    def fidelity(self, name: str, version: str, *, sha256: str | None = None) -> Summary:
+        """A figure of the protected photos, such as `levels` or `psnr`; older rows lack some.
+
+        With `sha256` of that photo alone.
+        """
         rows = self._of("protection", protection=version)
+        rows = [row for row in rows if sha256 in (None, content_of(row))]
         return summarise([row.get(name) for row in rows], [content_of(row) for row in rows])
 
     def identity_drop(self, version: str, transform: str) -> float | None:

@@ -17,12 +17,13 @@ from decontext.evaluation.tables import number_beside
 from decontext.photo.images import read_pixels
 from decontext.photo.resampling import resize
 from decontext.report import Figure, Pair, Row, Section
+from decontext.visibility.picture import AMPLIFIED, amplify, heat_map
+from decontext.visibility.scores import describe_score
 
 SHOWN_PHOTOS = 8
 """Photos whose pictures are on the page, so that it can be opened; all lie beside it."""
 
 _THUMBNAIL = 256
-_AMPLIFIED = 10
 
 
 def picture_sections(figures: Figures, folder: Path, photos: tuple[Path, ...]) -> Iterator[Section]:
@@ -50,7 +51,7 @@ class _PhotoPictures:
     def section(self, original: Tensor, *, folded: bool) -> Section | None:
         """Photo and protected photos with their edits, then what is left after transforms."""
         first = self._edit(ORIGINAL, NONE)
-        pairs, rows, changes = [], [], []
+        pairs, rows, changes, places = [], [], [], []
         if first is not None:
             pairs.append(self._pair("the photo", original, first))
         for key, label in self._figures.labels.items():
@@ -62,9 +63,10 @@ class _PhotoPictures:
             if edited is not None:
                 pairs.append(self._pair(label, protected, edited))
             changes.append(self._difference(original, protected, label))
+            places.append(self._heat(original, protected, key, label))
         if changes:
-            title = f"What was changed, {_AMPLIFIED} times as strong; grey is nothing"
-            rows.append(Row(changes, title=title))
+            title = f"What was changed, {AMPLIFIED} times as strong; grey is nothing"
+            rows += [Row(changes, title=title), Row(places, title="Where the change is seen")]
         for key, label in self._figures.labels.items():
             figures = [
                 self._edit_figure(row, transform)
@@ -106,11 +108,20 @@ class _PhotoPictures:
         return f"{number_beside(value, threshold)} {who}"
 
     def _difference(self, original: Tensor, protected: Tensor, label: str) -> Figure:
-        difference = (0.5 + (protected - original) * _AMPLIFIED).clamp(0, 1)
         return Figure(
-            _thumbnail(difference),
+            _thumbnail(amplify(original, protected)),
             label,
-            alt=f"difference of {self._name} and {label}, amplified {_AMPLIFIED} times",
+            alt=f"difference of {self._name} and {label}, amplified {AMPLIFIED} times",
+        )
+
+    def _heat(self, original: Tensor, protected: Tensor, key: str, label: str) -> Figure:
+        """A map, with how visible the change is in words."""
+        scores = self._figures.fidelity("ssimulacra2", key, sha256=self._content)
+        words = "" if scores.mean is None else f": {describe_score(scores.mean)}"
+        return Figure(
+            _thumbnail(heat_map(original, protected)),
+            label + words,
+            alt=f"where the change of {self._name} by {label} is seen{words}",
         )
 
 

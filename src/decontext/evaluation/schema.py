@@ -30,6 +30,7 @@ LEVELS = "8-bit levels"
 _MOVED = Column("levels", "whole", LEVELS, "largest change of a colour value by the protection")
 _DISTANCE = (
     Column("ssimulacra2", "number", "up to 100", "how visible the change is; 100: not at all"),
+    Column("jod", "number", "up to 10", "the same by ColorVideoVDP; null where not installed"),
     Column("psnr", "number", "dB", "distance of the protected photo from the original"),
     Column("worst_patch", "number", "dB", "the lowest PSNR of 64 x 64 pixels"),
     Column("ssim", "number", "up to 1", "structural similarity of protected photo and original"),

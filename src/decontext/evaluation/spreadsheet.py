@@ -20,7 +20,8 @@ from decontext.photo.files import write_whole
 
 EDITS, SUMMARY = "edits.csv", "summary.csv"
 _PHOTO = (
-    "levels", "ssimulacra2", "psnr", "worst_patch", "ssim", "ms_ssim", "lpips", "seconds",
+    "levels", "ssimulacra2", "jod", "psnr", "worst_patch", "ssim", "ms_ssim", "lpips",
+    "seconds",
 )  # fmt: skip
 _SETTINGS = ("method", "objective", "epsilon", "robust", "steps", "blocks")
 

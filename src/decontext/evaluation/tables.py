@@ -111,16 +111,18 @@ def _verdicts(figures: Figures, version: str, transform: str) -> str:
 def fidelity_table(figures: Figures) -> Table:
     """How far protected photos are from their originals, and how good edits are as pictures."""
     table: Table = [
-        ("version", "levels", "SSIMULACRA2", "PSNR dB", "worst patch dB", "SSIM", "MS-SSIM",
+        ("version", "levels", "SSIMULACRA2", "JOD", "PSNR dB", "worst patch dB", "SSIM", "MS-SSIM",
          "LPIPS", "blur of edits", "noise of edits", "seconds")
     ]  # fmt: skip
     for version, label in figures.labels.items():
-        columns = ("levels", "ssimulacra2", "psnr", "worst_patch", "ssim", "ms_ssim", "lpips")
+        columns = (
+            "levels", "ssimulacra2", "jod", "psnr", "worst_patch", "ssim", "ms_ssim", "lpips",
+        )  # fmt: skip
         cells = [ABSENT] * len(columns)
         seconds = ABSENT
         if version not in (ORIGINAL, CUT):
             means = [figures.fidelity(name, version).mean for name in columns]
-            digits = (0, 0, 1, 1, 3, 3, 3)
+            digits = (0, 0, 1, 1, 1, 3, 3, 3)
             cells = [number(mean, place) for mean, place in zip(means, digits, strict=True)]
             seconds = number(figures.fidelity("seconds", version).mean, 1)
         edits = [figures.value(name, version).mean for name in ("blur", "noise")]

@@ -29,6 +29,7 @@ from decontext.folders.manifest import (
     Manifest,
     Row,
 )
+from decontext.folders.seen import fields_of_report
 from decontext.photo.files import make_folder
 from decontext.photo.images import Metadata, choose_metadata, load_photo
 from decontext.protect import protect
@@ -237,6 +238,7 @@ def row_of_report(task: Task, report: Mapping[str, Any], *, began: float) -> Row
         random_drop=measured["random_drop"],
         levels=measured["levels"],
         psnr_db=report["psnr_db"],
+        **fields_of_report(report),
     )
 
 

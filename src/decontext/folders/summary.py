@@ -11,6 +11,7 @@ from typing import IO, Any
 from PIL import Image, ImageDraw, ImageOps
 
 from decontext.folders.manifest import SAVED, STATUSES, Row
+from decontext.folders.seen import FIELDS, describe_seen, seen_section
 from decontext.photo.decoders import DECODER_ERRORS, quiet_decoders
 from decontext.photo.files import write_whole
 from decontext.photo.images import load_photo
@@ -27,6 +28,7 @@ COLUMNS = (
     "random_drop",
     "levels",
     "psnr_db",
+    *FIELDS,
     "seconds",
     "message",
     "source",
@@ -69,6 +71,7 @@ def write_summary(
     sections = [
         *_sheet_section(sheets, len(shown)),
         Section("The worst first", texts=_remarks(len(ordered)), table=_table(ordered)),
+        *seen_section(shown, find or folder.joinpath),
     ]
     statement = f"{DEMONSTRATION} {DISCLAIMER}" if demonstration else DISCLAIMER
     page = folder / PAGE
@@ -114,7 +117,8 @@ def _remarks(count: int) -> list[str]:
 
 
 def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    head = ("photo", "what became of it", "fell by", "random noise", "PSNR", "levels", "time")
+    head = ("photo", "what became of it", "fell by", "random noise", "the change", "PSNR", "levels",
+            "time")  # fmt: skip
     return [head, *(_cells(row) for row in rows[:SHOWN_ROWS])]
 
 
@@ -131,6 +135,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         f"{row['status']}: {message}" if message else row["status"],
         show("drop", "{:.0%}"),
         show("random_drop", "{:.0%}"),
+        describe_seen(row),
         show("psnr_db", "{:.1f} dB"),
         show("levels", "{}"),
         show("seconds", "{:.1f} s"),

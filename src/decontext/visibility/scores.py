@@ -67,7 +67,7 @@ class Visibility:
         score = self.ssimulacra2
         if score is None:
             score = estimate_score(self.distance)
-        said = next(words for least, words in WORDS if score >= least)
+        said = describe_score(score)
         if score < 75 and self.on_smooth > max(MOST, self.smooth):
             said += ", mostly on smooth areas such as skin and sky"
         return said
@@ -101,6 +101,11 @@ def measure_visibility(original: Tensor, protected: Tensor) -> Visibility:
         on_smooth=float(seen[smooth].sum(dtype=torch.float64)) / total if total else 0.0,
         smooth=float(smooth.float().mean()),
     )
+
+
+def describe_score(score: float) -> str:
+    """What an SSIMULACRA2 is called, such as "is visible"."""
+    return next(words for least, words in WORDS if score >= least)
 
 
 def estimate_score(distance: float) -> float:
