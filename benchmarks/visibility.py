@@ -80,16 +80,17 @@ def main() -> None:
     parser.add_argument("--photos", default=",".join(SOURCES), help="names, with commas")
     parser.add_argument("--ratios", default="1,4", help="photo size by working size")
     parser.add_argument("--robust", default="web", help="of the frontier")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file that is added to")
     parser.add_argument("--flat", default="4,8", help="budgets of sign steps beside ours, levels")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.part == "page":
-        write_page(json.loads(RESULTS.read_text()))
+        write_page(json.loads(arguments.results.read_text()))
         return
     ratios = [int(text) for text in arguments.ratios.split(",")]
     names = arguments.photos.split(",")
     photos = [(ratio, *one) for ratio in ratios for one in load_photos(ratio, names)]
-    before = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    before = json.loads(arguments.results.read_text()) if arguments.results.is_file() else {}
     parts: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
         "bands": lambda: measure_bands(photos),
         "scores": lambda: measure_scores(photos),
@@ -99,7 +100,7 @@ def main() -> None:
     }
     for row in parts[arguments.part]():
         print(json.dumps(row), flush=True)
-        _keep(arguments.part, row)
+        _keep(arguments.results, arguments.part, row)
 
 
 def load_photos(ratio: int, names: Sequence[str]) -> Iterator[tuple[str, Photo]]:
@@ -354,13 +355,13 @@ def _fall(row: dict[str, Any]) -> float:
     return fall
 
 
-def _keep(part: str, row: dict[str, Any]) -> None:
+def _keep(results: Path, part: str, row: dict[str, Any]) -> None:
     """Add a row to the results; several processes may do it in turn."""
     with (FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        before = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+        before = json.loads(results.read_text()) if results.is_file() else {}
         before.setdefault(part, []).append(row)
-        RESULTS.write_text(json.dumps(before, indent=1) + "\n")
+        results.write_text(json.dumps(before, indent=1) + "\n")
 
 
 if __name__ == "__main__":
