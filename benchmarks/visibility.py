@@ -17,7 +17,6 @@ import argparse
 import fcntl
 import json
 import math
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,9 +30,8 @@ from torch.nn import functional
 
 import decontext
 from benchmarks.coarse_colour import coarse_colour
-from benchmarks.sections import put, table
-from decontext.evaluation.identity import THRESHOLD
-from decontext.evaluation.recognisers import SYNTHETIC_THRESHOLDS, PersonJudge
+from benchmarks.visibility_page import write_page
+from decontext.evaluation.recognisers import PersonJudge
 from decontext.photo.images import Photo, load_photo, quantise, to_array
 from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
 from decontext.progress import drain
@@ -70,7 +68,6 @@ EDITS = (HELD_OUT[4], HELD_OUT[0])
 """Leave it the same, and a smile: instructions under which the embedded editor keeps a person."""
 
 SAME = ("photo", "ratio", "method", "strength", "robust")
-PAGE = ROOT / "docs" / "visibility.md"
 
 
 def main() -> None:
@@ -277,82 +274,6 @@ def _counted(editor: Any) -> Iterator[dict[bool, int]]:
         yield counts
     finally:
         kind.attend_latents = attend
-
-
-def write_page(results: dict[str, Any]) -> None:
-    """The tables of docs/visibility.md."""
-    rows = results["frontier"]
-    put(PAGE, "frontier", _frontier_table(rows), measured=False)
-    copies = _copies_table([row for row in rows if row["edits"]])
-    put(PAGE, "copies", copies, measured=False)
-
-
-def _frontier_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Every run; beside ours what flat sign steps would have at its fall, where two are there."""
-    lines = []
-    for row in sorted(rows, key=lambda row: (-row["ratio"], row["photo"], row["method"])):
-        same = [other for other in rows if all(other[k] == row[k] for k in ("photo", "ratio"))]
-        flat = sorted((other for other in same if other["method"] == "sign"), key=_fall)
-        ours = row["method"] == "least-visible"
-        gain = ""
-        if ours and len(flat) > 1:
-            gain = f"{row['ssimulacra2'] - at_equal_fall(flat, _fall(row)):+.0f}"
-        lines.append(
-            [
-                row["photo"],
-                f"{row['ratio']}x",
-                row["strength"] if ours else f"flat {row['strength']}/255",
-                f"{_fall(row):.2f}",
-                f"{row['ssimulacra2']:.0f}",
-                "" if row["jod"] is None else f"{row['jod']:.1f}",
-                gain,
-                f"{row['passes_with_gradient']} + {row['passes_without']}",
-                f"{row['seconds']:.0f}",
-            ]
-        )
-    return table(
-        ["photo", "size", "version", "fall", "SSIMULACRA2", "JOD", "above flat at that fall",
-         "passes with + without gradient", "seconds"],
-        lines,
-    )  # fmt: skip
-
-
-def at_equal_fall(flat: Sequence[dict[str, Any]], fall: float) -> float:
-    """SSIMULACRA2 of flat sign steps where they fall as far: along the line through two budgets."""
-    low, high = flat[0], flat[-1]
-    share = (fall - _fall(low)) / (_fall(high) - _fall(low))
-    score: float = low["ssimulacra2"] + share * (high["ssimulacra2"] - low["ssimulacra2"])
-    return score
-
-
-def _copies_table(rows: Sequence[dict[str, Any]]) -> str:
-    lines = []
-    for row in rows:
-        shown = {
-            name: sum(value is not None and value >= _threshold(row) for value in values)
-            for name, values in row["edits"].items()
-        }
-        lines.append(
-            [
-                row["photo"],
-                f"{row['ratio']}x",
-                *(f"{row['falls'][name]:.2f}" for name in AFTER),
-                *(f"{shown[name]} of {len(row['edits'][name])}" for name in ("original", *EDITED)),
-            ]
-        )
-    worst = [min(row["falls"].values()) for row in rows]
-    lines.append(["median of the worst", "", f"{statistics.median(worst):.2f}"] + [""] * 13)
-    heads = [f"edits: {name}" for name in ("original", *EDITED)]
-    return table(["photo", "size", *AFTER, *heads], lines)
-
-
-def _threshold(row: dict[str, Any]) -> float:
-    return SYNTHETIC_THRESHOLDS["sface"] if row["photo"].isdecimal() else THRESHOLD
-
-
-def _fall(row: dict[str, Any]) -> float:
-    fall: float = row["falls"]["none"]
-    return fall
 
 
 def _keep(results: Path, part: str, row: dict[str, Any]) -> None:
