@@ -17,12 +17,12 @@ import time
 from pathlib import Path
 
 import psutil
-from kills_many import leftovers, make_work, prepare, protect_all, read_results, tell
+from kills_many import leftovers, make_work, prepare, protect_all, read_results, read_statuses, tell
 
 from decontext.cluster.finding import find_photos
 from decontext.cluster.run import Cluster, protect_on_cluster
 from decontext.cluster.stores import Place
-from decontext.folders.manifest import NAME, read_rows
+from decontext.folders.manifest import NAME, SAVED, read_rows
 
 DESK = "desk-of-the-kills"
 
@@ -100,12 +100,14 @@ def main() -> int:
                 "a worker killed": f"every {options.every:g} s, {len(killer.killed)} times",
                 "with the kills": f"{time.monotonic() - began:.0f} s",
                 "rows": f"{len(rows)}, {len(written)} written",
+                "not protected": f"{sum(row['status'] not in SAVED for row in rows)}",
                 "files": f"{len(results)}",
                 "equal": f"{equal}",
                 "unfinished files left": f"{len(leftovers(place.path))}",
             },
         )
-        return 0 if equal == len(expected) == len(results) == options.photos else 1
+        same = read_statuses(whole) == read_statuses(place.path)
+        return 0 if same and equal == len(expected) == len(results) else 1
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import tiny_models
 from PIL import Image
 
 from decontext.folders.finding import find_tasks
-from decontext.folders.manifest import NAME, read_rows
+from decontext.folders.manifest import NAME, SAVED, read_rows
 from decontext.folders.photo import EditorChoice, Work
 from decontext.folders.run import protect_folder
 from decontext.photo.files import is_unfinished
@@ -134,6 +134,12 @@ def read_results(folder: Path) -> dict[str, bytes]:
     }
 
 
+def read_statuses(folder: Path) -> dict[str, str]:
+    """What became of each photo, by the manifest."""
+    _, rows = read_rows([folder / NAME])
+    return {row["name"]: row["status"] for row in rows}
+
+
 def leftovers(folder: Path) -> list[Path]:
     """Unfinished files that lie in a folder."""
     return [path for path in folder.rglob("*") if is_unfinished(path)]
@@ -188,12 +194,14 @@ def main() -> int:
                 "killed": f"{killed} times",
                 "with the kills": f"{time.monotonic() - began:.0f} s",
                 "rows": f"{len(rows)}, {len(written)} written",
+                "not protected": f"{sum(row['status'] not in SAVED for row in rows)}",
                 "files": f"{len(results)}",
                 "equal": f"{equal}",
                 "unfinished files left": f"{len(leftovers(work.folder))}",
             },
         )
-        return 0 if equal == len(whole) == len(results) == options.photos else 1
+        same = read_statuses(folder / "whole") == read_statuses(work.folder)
+        return 0 if same and equal == len(whole) == len(results) else 1
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from decontext.errors import NotProtectedError
+from decontext.errors import InputError, NotProtectedError
 from decontext.photo.files import check_targets, put_in_place, unfinished
 from decontext.photo.images import (
     JPEG_QUALITY,
@@ -141,10 +141,17 @@ class Draft:
     force: bool
 
     def save(self, image: Tensor) -> Tensor:
-        """Write a picture and return the pixels that are read again from the file."""
+        """Write a picture and return the pixels that are read again from the file.
+
+        Raises: InputError: it cannot be written; it is named as it would be called.
+        """
         if self.temporary is None:
             return image
-        save_photo(image, self.photo, self.temporary, quality=self.quality)
+        try:
+            save_photo(image, self.photo, self.temporary, quality=self.quality)
+        except InputError as error:
+            message = error.message.replace(str(self.temporary), str(self.target))
+            raise InputError(message, error.hint) from error
         return load_photo(self.temporary).pixels
 
     def describe(self) -> dict[str, str | None]:

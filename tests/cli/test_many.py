@@ -148,3 +148,18 @@ def test_wrong_input_is_said_before_the_work(
     code, _, err = run("protect", *(a.format(photos=photos) for a in arguments), *tiny)
     assert code == 2
     assert said in err
+
+
+def test_a_photo_that_cannot_be_written_is_told_by_the_name_it_would_have(
+    run: Run, photos: Path, tmp_path: Path, tiny: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(image: object, photo: object, path: Path, **_: object) -> None:
+        raise InputError(
+            f"{path} cannot be written (No space left on device).", "The disk is full."
+        )
+
+    monkeypatch.setattr("decontext.saving.save_photo", fail)
+    target = tmp_path / "out" / "photo-000.png"
+    code, out, _ = run("protect", photos, "-o", target.parent, *tiny)
+    assert code == 1
+    assert f"failed; {target} cannot be written (No space left on device). The disk" in out

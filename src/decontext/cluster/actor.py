@@ -100,13 +100,13 @@ class Protector:
             quieten()
             torch.set_num_threads(self._work.threads or 1)
             name = ray.get_runtime_context().get_actor_id() or ""
-            if ray.get(self._desk.load.remote(name, os.getpid())) > LOADS:
+            if ray.get(self._desk.load.remote()) > LOADS:
                 raise DecontextError(
                     "workers end before they have loaded the editor.",
                     "Try fewer --jobs: each needs the editor's memory.",
                 )
             self._editor = self._work.editor.load()
-            ray.get(self._desk.loaded.remote())
+            ray.get(self._desk.loaded.remote(name, os.getpid()))
         return self._editor
 
     def _count(self, done: int, total: int, note: str) -> None:

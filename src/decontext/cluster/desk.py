@@ -45,18 +45,18 @@ class Desk:
         """
         return name in self._begun or name in self._saved
 
-    def load(self, worker: str, process: int) -> int:
+    def load(self) -> int:
         """An editor is being loaded; returns how often that was begun since one was loaded."""
         self._loading += 1
-        self._workers[worker] = process
         return self._loading
 
-    def loaded(self) -> None:
-        """An editor is loaded."""
+    def loaded(self, worker: str, process: int) -> None:
+        """A worker has loaded its editor."""
         self._loading = 0
+        self._workers[worker] = process
 
     def workers(self) -> dict[str, int]:
-        """Names and processes of the workers that were ever heard of, for tests that end some."""
+        """Names and processes of workers that ever loaded an editor, for tests that end some."""
         return dict(self._workers)
 
 
