@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,9 @@ import psutil
 import torch
 from PIL import Image
 
-from benchmarks.sections import ROOT, put, table
+from benchmarks.sections import ROOT, part, put, read, table
 from benchmarks.step import _peak
-from decontext import saving
+from decontext import saving, verdict
 from decontext.folders import photo as one_photo
 from decontext.folders import run as folder_run
 from decontext.folders.finding import find_tasks
@@ -55,16 +56,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=int, default=8)
     parser.add_argument("--parts", default="share,commands,ray,memory")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of each photo; for share")
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()
+    shared = partial(share, steps=options.steps)
     torch.set_num_threads(1)
-    measures = {"share": share, "commands": commands, "ray": ray, "memory": memory}
+    measures = {"share": shared, "commands": commands, "ray": ray, "memory": memory}
     for name in options.parts.split(","):
         with tempfile.TemporaryDirectory() as folder:
             text = measures[name](options.photos, Path(folder))
         print(f"{name}:\n{text}", flush=True)
         if options.page:
-            put(options.page, f"many photos, {name}", text)
+            part_name = f"many photos, {name}"
+            put(options.page, part_name, with_earlier(text, options.page, part_name))
+
+
+def with_earlier(text: str, page: Path, name: str) -> str:
+    """The rows of a table below those that the page has of other numbers of photos and steps."""
+    (new,) = read(text)["tables"]
+    old = [rows for rows in read(part(page, name))["tables"] if rows[0] == new[0]]
+    rows = {tuple(row[:2]): row for row in (*(old[0][1:] if old else ()), *new[1:])}
+    return table(new[0], list(rows.values())) if name.endswith("share") else text
 
 
 def make_photos(folder: Path, count: int) -> Path:
@@ -87,7 +99,7 @@ def make_work(folder: Path, *, steps: int = STEPS) -> Work:
     return Work(editor=choice, settings=settings, folder=folder, accept_weak=True)
 
 
-def share(count: int, folder: Path) -> str:
+def share(count: int, folder: Path, *, steps: int = STEPS) -> str:
     """How much of the time of a run in one process the editor has.
 
     Not the editor's are reading, saving, the score of how much is seen, reports, the manifest, and
@@ -111,7 +123,7 @@ def share(count: int, folder: Path) -> str:
         undo.append((place, name, getattr(place, name)))
         setattr(place, name, timed(getattr(place, name)))
     try:
-        work = make_work(folder / "out")
+        work = make_work(folder / "out", steps=steps)
         editor = work.editor.load()
         began = time.perf_counter()
         run = protect_folder(find_tasks([photos], work.folder), work, load=lambda: editor)
@@ -120,7 +132,7 @@ def share(count: int, folder: Path) -> str:
     finally:
         for place, name, call in undo:
             setattr(place, name, call)
-    cells = (f"{count}", f"{STEPS}", f"{total:.1f} s", f"{1 - outside / total:.3f}")
+    cells = (f"{count}", f"{steps}", f"{total:.1f} s", f"{1 - outside / total:.3f}")
     return table(("photos", "steps of each", "whole run", "share of the editor"), [cells])
 
 
@@ -148,9 +160,11 @@ def commands(count: int, folder: Path) -> str:
 
 
 def ray(count: int, folder: Path) -> str:
-    """Seconds of two workers, of a folder's run and of Ray, from the first photo that is done.
+    """What two workers take of the processors, in a folder's run and in one by Ray.
 
-    The time of all processes on processors is told too: beside other programs it says more.
+    From the second photo that is done on, when both have loaded their editor. Beside other programs
+    the clock says little; so what the workers compute is told, and what all else does meanwhile,
+    Ray's own processes among it, as a share of one processor.
     """
     photos = make_photos(folder / "photos", count)
     from decontext.cluster.finding import find_photos
@@ -165,23 +179,28 @@ def ray(count: int, folder: Path) -> str:
     work = replace(plain, folder=place.path)
     spread = _time(protect_on_cluster(found, work, place, cluster=Cluster(workers=2)))
     rows = [
-        (name, f"{first:.1f} s", f"{rest:.1f} s", f"{busy:.1f} s")
-        for name, (first, rest, busy) in (("--jobs 2", there), ("--engine ray --jobs 2", spread))
+        (name, f"{work / (count - 2):.2f} s", f"{beside:.1%} of a processor", f"{clock:.0f} s")
+        for name, (work, beside, clock) in (("--jobs 2", there), ("--engine ray --jobs 2", spread))
     ]
-    more = [f"{spread[index] / there[index] - 1:+.0%}" for index in range(3)]
-    head = (f"{count} photos, 2 workers", "until the first", "from there to the last", "computing")
-    return table(head, [*rows, ("Ray's overhead", *more)])
+    head = (f"{count} photos, 2 workers", "workers, a photo", "all else", "by the clock")
+    return table(head, [*rows, ("Ray beside it", f"{spread[0] / there[0] - 1:+.0%}", "", "")])
 
 
 def memory(count: int, folder: Path) -> str:
-    """Resident bytes of the process after 10, 100 and all photos, and the most until then."""
+    """Resident bytes of the process after 10, 100 and all photos, and the most until then.
+
+    Two steps a photo, and any fall of the attention is enough for saving it.
+    """
     sys.path.insert(0, str(ROOT / "tests"))
     import tiny_models
+    from kills_many import SETTINGS
     from kills_many import make_photos as make_small
     from kills_many import make_work as make_tiny
 
     photos = make_small(folder / "photos", count)
     work = make_tiny(tiny_models.save_tiny_pipeline(folder / "editor"), folder / "out")
+    work = replace(work, settings=replace(SETTINGS, steps=2, step_limit=2))
+    verdict.WEAK_DROP, verdict.LEAST_RATIO, verdict.LEAST_SHARE = 0.0, 0.0, 0.0
     tasks = find_tasks([photos], work.folder, recursive=True)
     process, rows, found = psutil.Process(), list[tuple[str, str, str]](), []
 
@@ -199,25 +218,31 @@ def memory(count: int, folder: Path) -> str:
 
 
 def _time(rows: Any) -> tuple[float, float, float]:
-    """Seconds until the first row, from there to the last, and on processors meanwhile."""
-    began, ends, busy = time.perf_counter(), list[float](), list[float]()
+    """From the second row to the last: seconds that workers computed, all else as a share of one
+    processor, and by the clock."""
+    at, busy = list[float](), list[tuple[float, float]]()
     for _ in rows:
-        ends.append(time.perf_counter())
+        at.append(time.perf_counter())
         busy.append(_computing())
-    return ends[0] - began, ends[-1] - ends[0], busy[-1] - busy[0]
+    clock = at[-1] - at[1]
+    work, beside = (last - first for first, last in zip(busy[1], busy[-1], strict=True))
+    return work, beside / clock, clock
 
 
-def _computing() -> float:
-    """Seconds on processors, of this process and all that come of it."""
-    total = 0.0
+def _computing() -> tuple[float, float]:
+    """Seconds on processors of the workers, and of this process and all else that comes of it."""
+    workers, others = 0.0, 0.0
     this = psutil.Process()
     for process in (this, *this.children(recursive=True)):
         try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
+            times, command = process.cpu_times(), " ".join(process.cmdline())
+        except psutil.Error:
             continue
-        total += times.user + times.system
-    return total
+        if "spawn_main" in command or "MapWorker" in command:
+            workers += times.user + times.system
+        else:
+            others += times.user + times.system
+    return workers, others
 
 
 if __name__ == "__main__":

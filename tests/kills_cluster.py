@@ -30,8 +30,9 @@ DESK = "desk-of-the-kills"
 class Killer(threading.Thread):
     """Ends one of the run's workers every so many seconds, until it is told to stop."""
 
-    def __init__(self, *, every: float, seed: int = 0) -> None:
+    def __init__(self, *, every: float, log: Path, seed: int = 0) -> None:
         super().__init__(daemon=True)
+        self.log = log
         self.killed: list[int] = []
         self._every, self._random, self._stopped = every, random.Random(seed), threading.Event()
 
@@ -43,6 +44,8 @@ class Killer(threading.Thread):
                 process = self._random.choice(alive)
                 os.kill(process, signal.SIGKILL)
                 self.killed.append(process)
+                with self.log.open("a") as file:
+                    file.write(f"{process}\n")
 
     def stop(self) -> None:
         """Kill no more."""
@@ -64,6 +67,11 @@ def _workers() -> list[int]:
     return [process for process in known if psutil.pid_exists(process)]
 
 
+def count_lines(path: Path) -> int:
+    """Of a file that may be missing: kills, those of earlier runs in the same folder included."""
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
 def main() -> int:
     """As many photos as asked; every worker may die at any time."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -78,7 +86,10 @@ def main() -> int:
         whole = folder / "whole"
         protect_all(photos, make_work(editor, whole))
         place, work = Place.of(folder / "cluster"), make_work(editor, folder / "cluster")
-        killer, began = Killer(every=options.every), time.monotonic()
+        killer, began = (
+            Killer(every=options.every, log=folder / "killed-workers.txt"),
+            time.monotonic(),
+        )
         killer.start()
         rows = []
         tasks = find_photos([str(photos)], place, recursive=True)
@@ -97,8 +108,8 @@ def main() -> int:
             {
                 "run": "Ray, two workers",
                 "photos": f"{options.photos}",
-                "a worker killed": f"every {options.every:g} s, {len(killer.killed)} times",
-                "with the kills": f"{time.monotonic() - began:.0f} s",
+                "a worker killed": f"every {options.every:g} s, {count_lines(killer.log)} times",
+                "the last run": f"{time.monotonic() - began:.0f} s",
                 "rows": f"{len(rows)}, {len(written)} written",
                 "not protected": f"{sum(row['status'] not in SAVED for row in rows)}",
                 "files": f"{len(results)}",
