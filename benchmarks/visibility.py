@@ -2,7 +2,8 @@
 
 `bands`: how strong random change of one octave and colour may be at an SSIMULACRA2 of 80; the table
 `visibility.distance.ALLOWED` is made from it. `scores`: the distance beside SSIMULACRA2 and JOD for
-random and for optimised changes; `visibility.scores.estimate_score` is fitted to it. `frontier`:
+random changes; `visibility.scores.estimate_score` is fitted to it. `calibration`: the same at two
+strengths, for all sizes, with rank correlations on the page. `frontier`:
 fall of the context proportion against visibility, ours and flat sign steps, as saved and after
 what happens to published photos, what edits of these copies show, with passes and seconds. Each
 adds to docs/visibility.json; what is there already is not measured again. `page` writes the tables
@@ -67,13 +68,16 @@ EDITED = ("none", "crop-10", "flip")
 EDITS = (HELD_OUT[4], HELD_OUT[0])
 """Leave it the same, and a smile: instructions under which the embedded editor keeps a person."""
 
+CALIBRATED = (2, 6)
+"""Levels of the random changes of the calibration."""
+
 SAME = ("photo", "ratio", "method", "strength", "robust")
 
 
 def main() -> None:
     """Run one part and write what it found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=("bands", "scores", "frontier", "page"))
+    parser.add_argument("part", choices=("bands", "scores", "calibration", "frontier", "page"))
     parser.add_argument("--photos", default=",".join(SOURCES), help="names, with commas")
     parser.add_argument("--ratios", default="1,4", help="photo size by working size")
     parser.add_argument("--robust", default="web", help="of the frontier")
@@ -91,6 +95,7 @@ def main() -> None:
     parts: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
         "bands": lambda: measure_bands(photos),
         "scores": lambda: measure_scores(photos),
+        "calibration": lambda: measure_scores(photos, CALIBRATED),
         "frontier": lambda: measure_frontier(
             photos, arguments.robust, before.get("frontier", []), arguments.flat
         ),
@@ -153,12 +158,14 @@ def octave_of_noise(photo: Tensor, octave: int, channel: int) -> Tensor:
     return torch.einsum("ij,bjhw->bihw", torch.tensor(TO_YCC).inverse(), ycc)
 
 
-def measure_scores(photos: list[tuple[int, str, Photo]]) -> Iterator[dict[str, Any]]:
+def measure_scores(
+    photos: list[tuple[int, str, Photo]], levels: Sequence[int] = (1, 2, 4, 8)
+) -> Iterator[dict[str, Any]]:
     """The distance of random changes of several kinds, beside the scores of others."""
     for ratio, name, photo in photos:
         measure = VisibleDistance(photo.pixels)
         for kind, pattern in random_changes(photo.pixels):
-            for strength in (1, 2, 4, 8):
+            for strength in levels:
                 changed = (photo.pixels + strength / 255 * pattern).clamp(0, 1)
                 changed = quantise(changed, photo.pixels, 1.0)
                 yield {

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import spearmanr
+
 from benchmarks.sections import put, table
 from decontext.evaluation.identity import THRESHOLD
 from decontext.evaluation.recognisers import SYNTHETIC_THRESHOLDS
+from decontext.visibility.scores import estimate_score
 
 PAGE = Path(__file__).parents[1] / "docs" / "visibility.md"
 CROPS = ("crop-5", "crop-10")
@@ -23,6 +26,7 @@ def write_page(results: dict[str, Any]) -> None:
     put(PAGE, "summary", _summary_table(rows), measured=False)
     put(PAGE, "frontier", _frontier_table(rows), measured=False)
     put(PAGE, "copies", _copies_table(ours), measured=False)
+    put(PAGE, "calibration", _calibration_table(results["calibration"]), measured=False)
 
 
 def groups(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
@@ -112,6 +116,33 @@ def _copies_table(rows: Sequence[Row]) -> str:
     ]
     heads = [f"edits: {name}" for name in edited]
     return table(["photo", "size", *copies, *heads], lines)
+
+
+def _calibration_table(rows: Sequence[Row]) -> str:
+    """How alike the distance and the scores of others order random changes, by size."""
+    lines = []
+    for ratio in sorted({row["ratio"] for row in rows}):
+        found = [row for row in rows if row["ratio"] == ratio]
+        misses = [abs(estimate_score(row["distance"]) - row["ssimulacra2"]) for row in found]
+        lines.append(
+            [
+                f"{ratio}x",
+                str(len(found)),
+                *(_agreement(found, name) for name in ("ssimulacra2", "jod")),
+                f"{statistics.mean(misses):.0f}",
+            ]
+        )
+    return table(
+        ["size", "changes", "rank correlation with SSIMULACRA2", "with JOD",
+         "SSIMULACRA2 estimated from it, mean miss"],
+        lines,
+    )  # fmt: skip
+
+
+def _agreement(rows: Sequence[Row], score: str) -> str:
+    """Spearman's rank correlation, 1 where the distance orders changes as the score does."""
+    found = [(-row["distance"], row[score]) for row in rows if row[score] is not None]
+    return f"{spearmanr(*zip(*found, strict=True)).statistic:.2f}" if len(found) > 2 else ""
 
 
 def gain_over_flat(row: Row, rows: Sequence[Row]) -> float | None:

@@ -41,6 +41,7 @@ ELSEWHERE = {
     ("visibility.md", "summary"),
     ("visibility.md", "frontier"),
     ("visibility.md", "copies"),
+    ("visibility.md", "calibration"),
     ("measuring.md", "study"),  # tests/study/test_verdicts.py
     ("cluster.md", "sizing"),
 }

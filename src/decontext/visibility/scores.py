@@ -112,7 +112,8 @@ def estimate_score(distance: float) -> float:
     """About which SSIMULACRA2 a distance stands for, where that is not installed.
 
     Source: a fit to the 48 random changes of docs/visibility.json (`python -m benchmarks.visibility
-    scores --ratios 2 --people 1`): 4.4 points off in the mean, correlation 0.95.
+    scores --ratios 2 --people 1`): 4.4 points off in the mean, correlation 0.95, before colour
+    counted more on skin. What it is now is in docs/visibility.md.
     """
     return 100 - 19.3 * math.sqrt(distance)
 
