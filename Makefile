@@ -54,6 +54,9 @@ browser:
 			{ timeout 120 env $(APT) update && timeout 300 env $(APT) install chromium; } >/dev/null 2>&1; \
 		}; then echo "installed chromium for the tests of the pages"; \
 		else echo "no Chromium here: the tests of the pages will be skipped"; fi; fi
+	@command -v jq >/dev/null && command -v curl >/dev/null || { [ "$$(id -u)" = 0 ] && \
+		timeout 120 env $(APT) install jq curl >/dev/null 2>&1; } || \
+		echo "no jq or curl here: the lines of docs/app.md with curl will not be tested"
 
 # Round trips of photos are tested on files of these programs. Where they cannot be had, those tests
 # are skipped and say so.

@@ -30,7 +30,7 @@ DOCUMENTED = {
     ("start", 1280, "light"): "app-start",
     ("progress", 390, "dark"): "app-progress",
     ("result", 1280, "light"): "app-result",
-    ("proof", 390, "light"): "app-proof",
+    ("proof", 390, "dark"): "app-proof",
 }
 
 
@@ -52,9 +52,9 @@ def main() -> None:
         try:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
-                wanted = [(1280, "light"), (390, "dark"), (390, "light")]
+                wanted = [(1280, "light"), (390, "dark")]
                 if args.all:
-                    wanted.append((1280, "dark"))
+                    wanted += [(1280, "dark"), (390, "light")]
                 for width, scheme in wanted:
                     _walk(browser, address, width, scheme, args.all, Path(folder))
                 browser.close()
@@ -100,10 +100,12 @@ def _walk(
     page.wait_for_function("+(document.querySelector('.dc-progress progress')?.value || 100) >= 40")
     take("progress", "#start")
     page.wait_for_selector(".dc-result")
+    page.wait_for_timeout(1500)
     take("result", ".dc-result")
     page.click("#prove")
     page.wait_for_selector(".dc-proof")
-    take("proof", "#prove")
+    page.wait_for_timeout(1500)  # it scrolls
+    take("proof", ".dc-proof")
     page.get_by_role("tab", name="Am I safe?").click()
     take("safe")
     page.get_by_role("tab", name="Verify").click()

@@ -167,7 +167,7 @@ class Page:
         self.verify_editor = gr.Radio(
             editors.names,
             value=editors.names[0],
-            label=t("editor.label"),
+            label=t("verify.editor"),
             elem_classes="dc-choices dc-long",
             visible=len(editors.names) > 1,
         )
