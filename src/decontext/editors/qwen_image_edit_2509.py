@@ -6,8 +6,10 @@ the language model sees each picture at about 384 x 384 pixels.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -49,15 +51,17 @@ def load(
     )
 
 
-def diagnose(info: EditorInfo = INFO) -> Outlook:
+def diagnose(info: EditorInfo = INFO, config: Mapping[str, Any] = PUBLISHED) -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
-    return diagnose_seeing(info, kind(), TRANSFORMER, PUBLISHED, encoder=ENCODER)
+    return diagnose_seeing(info, kind(), TRANSFORMER, config, encoder=ENCODER)
 
 
-def weightless(held: Held, info: EditorInfo = INFO) -> JointEditor:
+def weightless(
+    held: Held, info: EditorInfo = INFO, config: Mapping[str, Any] = PUBLISHED
+) -> JointEditor:
     """The published editor without its weights, see `Held`; nothing reads instructions."""
     vae = SMALL_VAE if held.small else {}
-    return weightless_seeing(info, PLUS, kind(), PUBLISHED, held, vae)
+    return weightless_seeing(info, PLUS, kind(), config, held, vae)
 
 
 def load_version(

@@ -14,6 +14,7 @@ import torch
 from decontext.editors import qwen_image_edit_2509
 from decontext.editors._base import Outlook
 from decontext.editors.joint.editor import JointEditor
+from decontext.editors.qwen.kind import PUBLISHED
 from decontext.editors.weights.weightless import Held
 
 INFO = replace(
@@ -22,6 +23,9 @@ INFO = replace(
     title="Qwen-Image-Edit-2511",
     weights="Qwen/Qwen-Image-Edit-2511",
 )
+
+CONFIG = {**PUBLISHED, "zero_cond_t": True}
+"""The transformer's configuration, as far as it is not diffusers' default."""
 
 
 def load(
@@ -45,9 +49,9 @@ def load(
 
 def diagnose() -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
-    return qwen_image_edit_2509.diagnose(INFO)
+    return qwen_image_edit_2509.diagnose(INFO, CONFIG)
 
 
 def weightless(held: Held) -> JointEditor:
     """The published editor without its weights, see `Held`; nothing reads instructions."""
-    return qwen_image_edit_2509.weightless(held, INFO)
+    return qwen_image_edit_2509.weightless(held, INFO, CONFIG)

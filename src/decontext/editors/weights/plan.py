@@ -42,6 +42,10 @@ class Kept:
 PLAIN = Kept(14.5, 13.5, 25, 26)
 GATED = Kept(19.5, 20.5, 27, 39)
 """Of blocks with a gated feed-forward, as FLUX.2's are: three numbers for its two."""
+QWEN = Kept(16.55, 0, 24.9, 0)
+"""Of Qwen-Image-Edit's, whose positions are turned in full precision."""
+TWO_TIMES = Kept(20.1, 0, 28.4, 0, ending=2)
+"""The same where pictures are modulated by another noise level than the target, as in 2511."""
 CAUSAL = Kept(25.6, 0, 33.65, 0, ending=7)
 """Of Qwen-Image-2.1's, which keep what each token is modulated with."""
 SHARED = Kept(26.6, 0, 33.65, 0, ending=16.8)
@@ -96,6 +100,7 @@ class Dimensions:
         largest_matrix: of a block.
         gated: whether the feed-forward of a block has a gate.
         causal: whether text and pictures do not see the target.
+        kept: what its blocks keep in a whole pass.
     """
 
     double: int
@@ -111,6 +116,7 @@ class Dimensions:
     single_entry: int = 0
     gated: bool = False
     causal: bool = False
+    kept: Kept = PLAIN
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Dimensions:
@@ -141,11 +147,6 @@ class Dimensions:
             double_entry=3 * width**2,
             single_entry=7 * width**2,
         )
-
-    @property
-    def kept(self) -> Kept:
-        """What its blocks keep in a whole pass."""
-        return CAUSAL if self.causal else GATED if self.gated else PLAIN
 
     @property
     def largest_block(self) -> int:
