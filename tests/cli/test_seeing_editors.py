@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from tiny_qwen import save_tiny_causal, save_tiny_qwen
 
 from decontext import cli
 from decontext.editors import longcat_image_edit, qwen_image_2_1, qwen_image_edit_2509
+from decontext.editors.several import Crew
+from decontext.errors import InputError
 
 SIDE = 96
 SIZE = (120, 84)
@@ -78,3 +81,73 @@ def test_photo_is_protected_verified_and_edited(
     run("edit", photo, "smile", "-o", tmp_path / "edit.png", "--steps", 1, *given)
     with Image.open(tmp_path / "edit.png") as image:
         assert image.size == kind.working_size(*SIZE, None)
+
+
+def test_photo_may_be_one_of_several_pictures(
+    photo: Path, tmp_path: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrink_pipelines(monkeypatch, SIDE)
+    kind = qwen_image_2_1.kind()
+    kind.side = SIDE
+    monkeypatch.setattr(qwen_image_2_1, "kind", lambda: kind)
+    weights = save_tiny_causal(tmp_path / "weights")
+    given = ("--editor", "qwen-image-2.1", "--weights", weights, "--device", "cpu")
+    other = tmp_path / "other.png"
+    Image.new("RGB", (64, 96), "teal").save(other)
+    edits = []
+    for number, company in enumerate(((), ("--among", other), ("--among", other, "--place", 2))):
+        edited = tmp_path / f"{number}.png"
+        run("edit", photo, "smile", "-o", edited, "--steps", 1, *given, *company)
+        with Image.open(edited) as image:
+            edits.append(image.tobytes())
+    assert len(set(edits)) == 3
+    chosen = []
+
+    def stop(*arguments: Any, **options: Any) -> Any:
+        chosen.extend(one for one in arguments if isinstance(one, Crew))
+        raise InputError("enough was seen")
+
+    monkeypatch.setattr(import_module("decontext.verify"), "verify_after", stop)
+    monkeypatch.setattr(import_module("decontext.protect"), "protect", stop)
+    for command in (
+        ("verify", photo, "--original", photo),
+        ("protect", photo, "-o", tmp_path / "out.png"),
+    ):
+        assert cli.run([*map(str, (*command, *given, *company))]) == 2
+    assert [one.info.among for crew in chosen for one in crew] == [(2, 2), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("editor", "options", "said"),
+    [
+        ("kontext-mini", ("--among", "{photo}"), "kontext-mini takes one picture"),
+        ("kontext-mini", ("--place", "2"), "Add --among"),
+        ("kontext-mini", ("--among", "{photo}", "--place", "3"), "there are 2 pictures"),
+        ("kontext-mini", ("--among", "missing.png"), "missing.png"),
+    ],
+)
+def test_other_pictures_are_refused_where_they_cannot_be_given(
+    photo: Path,
+    capsys: pytest.CaptureFixture[str],
+    editor: str,
+    options: tuple[str, ...],
+    said: str,
+) -> None:
+    given = [text.format(photo=photo) for text in options]
+    command = ["verify", str(photo), "--original", str(photo), "--editor", editor, *given]
+    assert cli.run(command) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_other_pictures_are_refused_for_several_photos(
+    photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    editor = ["--editor", "kontext-mini", "--among", str(photo)]
+    folder = str(photo.parent)
+    for command in (
+        ["protect", folder, "-o", folder + "/out"],
+        ["verify", folder, "--original", folder],
+        ["edit", folder, "smile", "-o", folder + "/out"],
+    ):
+        assert cli.run([*command, *editor]) == 2
+        assert "--among and --place are for one photo" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from decontext.cli.many import RecursiveOption, is_one_photo, read_inputs, refus
 from decontext.cli.options import (
     BASICS,
     METHOD,
+    AmongOptions,
     EditorOptions,
     OneEditorOptions,
     SaveOptions,
@@ -21,7 +22,7 @@ from decontext.cli.options import (
     option,
     output_option,
 )
-from decontext.cli.prepare import open_editor, require_editor
+from decontext.cli.prepare import join, open_editor, read_company, refuse_company, require_editor
 from decontext.cli.terminal import Terminal, one_line
 from decontext.errors import DecontextError, InputError
 
@@ -41,6 +42,7 @@ def edit(
         Path, output_option("The edited picture; a folder for several.", metavar="FILE")
     ],
     which: OneEditorOptions,
+    company: AmongOptions,
     show: SaveOptions,
     steps: Annotated[int | None, edit_steps_option("--steps", panel=BASICS)] = None,
     seed: SeedOption = None,
@@ -72,13 +74,16 @@ def edit(
 
     options: dict[str, Any] = {"seed": seed or 0, "steps": steps, "cut_context": cut_context}
     if not is_one_photo([photo]):
+        refuse_company(company)
         tasks = find_edits([photo], output, recursive=recursive)
         return edit_many(terminal, tasks, output, instruction, model, show, options)
     refuse_recursive(recursive)
     source = load_photo(Path(photo))
-    check_edit_output(output, inputs=[Path(photo)], force=show.force)
+    others = read_company(company)
+    given = [Path(photo), *(company.among or [])]
+    check_edit_output(output, inputs=given, force=show.force)
     with terminal.progress("editing") as progress:
-        chosen = open_editor(terminal, model, progress)
+        chosen = join(open_editor(terminal, model, progress), others)
         edited = edit_photo(
             source,
             instruction,

@@ -227,6 +227,32 @@ class OneEditorOptions(EditorsOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AmongOptions:
+    """Other pictures that an editor of several is given with the photo."""
+
+    among: Annotated[
+        list[Path] | None,
+        option(
+            "--among",
+            "Another picture that the editor is given too; again for more.",
+            panel=METHOD,
+            metavar="PICTURE",
+        ),
+    ] = None
+    place: Annotated[
+        int | None,
+        option(
+            "--place",
+            "Which of these pictures the photo is.",
+            panel=METHOD,
+            metavar="N",
+            default="1",
+            between=(1, 1000),
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class BudgetOptions:
     """How strongly and how long; the same seed gives the same result."""
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from decontext.cli.options import BudgetOptions, EditorOptions, EditorsOptions
+from decontext.cli.options import AmongOptions, BudgetOptions, EditorOptions, EditorsOptions
 from decontext.cli.progress import Progress
 from decontext.cli.terminal import Terminal
 from decontext.editors import list_editors
 from decontext.errors import InputError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from decontext.editors import Editor
     from decontext.editors.several import Crew
     from decontext.settings import ProtectSettings
@@ -51,11 +53,61 @@ def open_editor(terminal: Terminal, options: EditorOptions, progress: Progress) 
     return editor
 
 
-def open_editors(terminal: Terminal, options: EditorsOptions, progress: Progress) -> Crew:
+def open_editors(
+    terminal: Terminal,
+    options: EditorsOptions,
+    progress: Progress,
+    company: Company | None = None,
+) -> Crew:
     """Load all of them; see `open_editor`."""
     from decontext.editors.several import Crew
 
-    return Crew([open_editor(terminal, one, progress) for one in options.each()])
+    editors = [open_editor(terminal, one, progress) for one in options.each()]
+    return Crew([join(editor, company) for editor in editors])
+
+
+@dataclass(frozen=True)
+class Company:
+    """Other pictures that the editor is given, and how many of them come before the photo."""
+
+    others: tuple[Tensor, ...]
+    place: int
+
+
+def read_company(options: AmongOptions) -> Company | None:
+    """The other pictures. Raises: InputError, one cannot be read or there are too few of them."""
+    names = options.among or []
+    place = options.place or 1
+    if not names and options.place is not None:
+        raise InputError("--place says which of several pictures the photo is.", "Add --among.")
+    if place > len(names) + 1:
+        raise InputError(
+            f"--place is {place}; with the photo there are {len(names) + 1} pictures.",
+            "Give a smaller number, or more pictures with --among.",
+        )
+    from decontext.photo.images import load_photo
+
+    others = tuple(load_photo(name).pixels for name in names)
+    return Company(others, place - 1) if others else None
+
+
+def join(editor: Editor, company: Company | None) -> Editor:
+    """The editor, given the other pictures too. Raises: InputError, it takes one."""
+    if company is None:
+        return editor
+    from decontext.editors import TakesSeveral
+
+    if not isinstance(editor, TakesSeveral):
+        raise InputError(
+            f"{editor.info.name} takes one picture; --among is for editors that take several."
+        )
+    return editor.among(company.others, company.place)
+
+
+def refuse_company(options: AmongOptions) -> None:
+    """Raises: InputError, other pictures were given with more than one photo."""
+    if options.among or options.place is not None:
+        raise InputError("--among and --place are for one photo; several were given.")
 
 
 def show_log(terminal: Terminal) -> None:

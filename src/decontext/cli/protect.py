@@ -16,13 +16,20 @@ from decontext.cli.many import (
 )
 from decontext.cli.options import (
     BASICS,
+    AmongOptions,
     EditorsOptions,
     ProtectOptions,
     SaveOptions,
     flag,
     output_option,
 )
-from decontext.cli.prepare import open_editors, read_settings, require_editor
+from decontext.cli.prepare import (
+    open_editors,
+    read_company,
+    read_settings,
+    refuse_company,
+    require_editor,
+)
 from decontext.cli.terminal import Terminal
 from decontext.cli.verdicts import DetailsOption, show_preview, show_protection
 from decontext.errors import InputError
@@ -56,6 +63,7 @@ def protect(
     details: DetailsOption = False,
     model: EditorsOptions,
     method: ProtectOptions,
+    company: AmongOptions,
     many: ManyOptions,
     show: SaveOptions,
 ) -> int:
@@ -71,12 +79,11 @@ def protect(
     if many.engine is not None or not is_one_photo(photos):
         if preview:
             raise InputError("--preview shows one photo; several were given.", "Give one of them.")
+        refuse_company(company)
         return protect_many(terminal, photos, output, model, method, show, many)
     refuse_for_one(many)
-    if preview:
-        preview_one(terminal, Path(photos[0]), output, model, method, show, details=details)
-        return 0
-    protect_one(terminal, Path(photos[0]), output, model, method, show, details=details)
+    run = preview_one if preview else protect_one
+    run(terminal, Path(photos[0]), output, model, method, company, show, details=details)
     return 0
 
 
@@ -86,6 +93,7 @@ def protect_one(
     output: Path | None,
     model: EditorsOptions,
     method: ProtectOptions,
+    company: AmongOptions,
     show: SaveOptions,
     *,
     details: bool,
@@ -100,10 +108,11 @@ def protect_one(
     # Before the weights are loaded, which may take minutes.
     source = choose_metadata(load_photo(photo), method.metadata)
     target = output or default_output(photo)
-    given = [method.config] if method.config else []
+    given = [*([method.config] if method.config else []), *(company.among or [])]
+    others = read_company(company)
     check_target(source, target, inputs=given, force=show.force)
     with terminal.progress("protecting") as progress:
-        chosen = open_editors(terminal, model, progress)
+        chosen = open_editors(terminal, model, progress, others)
         progress.prepare("estimating")
         expected = estimate_run(source, chosen, settings)
         if expected is not None:
@@ -126,6 +135,7 @@ def preview_one(
     output: Path | None,
     model: EditorsOptions,
     method: ProtectOptions,
+    company: AmongOptions,
     show: SaveOptions,
     *,
     details: bool,
@@ -137,10 +147,11 @@ def preview_one(
     from decontext.preview import preview, preview_output
 
     source, target = load_photo(photo), output or preview_output(photo)
-    given = [method.config] if method.config else []
+    given = [*([method.config] if method.config else []), *(company.among or [])]
+    others = read_company(company)
     check_targets([target], inputs=[photo, *given], force=show.force)
     with terminal.progress("previewing") as progress:
-        chosen = open_editors(terminal, model, progress)
+        chosen = open_editors(terminal, model, progress, others)
         shown = preview(
             source,
             chosen,

@@ -13,12 +13,13 @@ from decontext.cli.options import (
     BASICS,
     DEFAULTS,
     METHOD,
+    AmongOptions,
     EditorsOptions,
     MeasureOptions,
     RunOptions,
     option,
 )
-from decontext.cli.prepare import open_editors, require_editor
+from decontext.cli.prepare import open_editors, read_company, refuse_company, require_editor
 from decontext.cli.terminal import Terminal
 from decontext.cli.verdicts import DetailsOption, show_many_verifications, show_verifications
 from decontext.errors import InputError
@@ -47,6 +48,7 @@ def verify(
     ],
     model: EditorsOptions,
     measured: MeasureOptions,
+    company: AmongOptions,
     show: RunOptions,
     transforms: Annotated[
         str | None,
@@ -89,12 +91,14 @@ def verify(
 
     names = ("none", *read_transforms(transforms or ""))
     if not is_one_photo(protected):
+        refuse_company(company)
         pairs = find_pairs_of(protected, original, recursive=recursive)
         return verify_many(terminal, pairs, names, needed, model, measured, details=details)
     refuse_recursive(recursive)
     after, before = load_photo(Path(protected[0])), load_photo(original)
+    others = read_company(company)
     with terminal.progress("measuring") as progress:
-        chosen = open_editors(terminal, model, progress)
+        chosen = open_editors(terminal, model, progress, others)
         as_it_is, *published = verify_after(
             names,
             after,

@@ -34,6 +34,7 @@ from decontext.editors._base import (
     Prompt,
     Rests,
     SharesPhoto,
+    TakesSeveral,
 )
 from decontext.errors import EditorError, InputError
 
@@ -56,6 +57,7 @@ __all__ = [
     "Prompt",
     "Rests",
     "SharesPhoto",
+    "TakesSeveral",
     "diagnose_editor",
     "editor_names",
     "list_editors",

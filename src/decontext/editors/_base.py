@@ -28,7 +28,8 @@ class EditorInfo:
     people. `double_blocks` and `single_blocks` count joint-attention blocks in their order.
     A `demonstration` editor is no editor that anyone would meet: protecting against it protects
     against nothing else. Where `text_sees_photo`, an instruction is encoded together with the
-    photo, and the photo reaches the edit through the text tokens too.
+    photo, and the photo reaches the edit through the text tokens too. `among` says which of how
+    many pictures the photo is, where an editor is given several.
     """
 
     name: str
@@ -41,6 +42,7 @@ class EditorInfo:
     memory: str
     demonstration: bool = False
     text_sees_photo: bool = False
+    among: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,18 @@ class SharesPhoto(Protocol):
         blocks: Sequence[int],
     ) -> Tensor:
         """As `AttendsLatents.attend_latents`, differentiable in what `share_photo` returned."""
+        ...
+
+
+@runtime_checkable
+class TakesSeveral(Protocol):
+    """An editor that may take other pictures beside the photo."""
+
+    def among(self, others: Sequence[Tensor], place: int = 0) -> Editor:
+        """The same editor, given other pictures too; the photo comes after `place` of them.
+
+        Raises: InputError, it takes fewer.
+        """
         ...
 
 

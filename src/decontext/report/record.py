@@ -84,6 +84,7 @@ def build_report(
             "name": editor.name,
             "weights": editor.weights,
             "demonstration": editor.demonstration,
+            **({"among": list(editor.among)} if editor.among else {}),
         },
         "machine": {
             "device": device,

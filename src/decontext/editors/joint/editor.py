@@ -148,6 +148,8 @@ class JointEditor:
         editor = copy(self)
         editor._others, editor._place = tuple(others), place
         editor._companies = {}
+        number = (place + 1, len(others) + 1)
+        editor.info = replace(self.info, among=number if others else None)
         return editor
 
     @property
