@@ -237,6 +237,7 @@ class AmongOptions:
             "Another picture that the editor is given too; again for more.",
             panel=METHOD,
             metavar="PICTURE",
+            default="none",
         ),
     ] = None
     place: Annotated[
