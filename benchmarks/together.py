@@ -35,7 +35,7 @@ from decontext.visibility.scores import measure_visibility
 from study.parts import INSTRUCTIONS, PEOPLE
 
 BOTH = "both"
-BUDGET = 8 / 255
+BUDGET = 16 / 255
 Row = dict[str, Any]
 
 

@@ -7,7 +7,8 @@
 Every editor is protected against, and edits all versions of all photos, also after they were
 cleaned: by non-local means, by the editor itself, and by the other editors. An editor is a name, or
 `LABEL=NAME:FOLDER` with other weights; `--against "A+B"` adds protection against several at once,
-which must be different editors.
+which must be different editors. `--unseen` names an editor that edits only: nothing is protected
+against it, and it does not clean.
 Stopped and started again it goes on, one person at a time, so that the document can be written from
 those who are done.
 """
@@ -35,7 +36,7 @@ from decontext.report import sha256
 from decontext.settings import Method, ProtectSettings
 from study.parts import INSTRUCTIONS, PEOPLE
 
-BUDGETS = {"sign": 8 / 255, "least-visible": None}
+BUDGETS = {"sign": 16 / 255, "least-visible": None}
 """By method; the least visible change has no budget but a wanted fall, that of "standard"."""
 DENOISED = "denoise"
 LENT = "lent.jsonl"
@@ -60,8 +61,9 @@ def read_editor(said: str) -> Named:
 def plan_for(
     editor: str, labels: Sequence[str], against: Sequence[str], method: Method, steps: int
 ) -> Plan:
-    """What one editor is asked; the others clean."""
+    """What one editor is asked; the others of `labels` clean, unless it is none of them."""
     others = [f"{REDRAW}-{label}" for label in labels if label != editor]
+    cleaners = (DENOISED, REDRAW, *others) if editor in labels else ()
     return Plan(
         protections=build_protections(
             (method,),
@@ -69,7 +71,7 @@ def plan_for(
             settings=ProtectSettings(method=method, steps=steps),
             against=against,
         ),
-        transforms=(NONE, DENOISED, REDRAW, *others),
+        transforms=(NONE, *cleaners),
         prompts=INSTRUCTIONS[:2],
         edit_steps=8,
         measure_prompts=1,
@@ -106,16 +108,19 @@ def lend(photo: Path, folders: Sequence[Path], folder: Path) -> list[Path]:
 
 def run(args: argparse.Namespace) -> None:
     """Everything, a person at a time."""
-    editors = [read_editor(said) for said in args.editor]
+    editors = [read_editor(said) for said in (*args.editor, *args.unseen)]
     labels = [one.label for one in editors]
-    against = [*labels, *args.against]
+    unseen = labels[len(args.editor) :]
+    seen = labels[: len(args.editor)]
+    against = [*seen, *args.against]
     others = {one.label: one.editor for one in editors}
-    plans = {label: plan_for(label, labels, against, args.method, args.steps) for label in labels}
+    plans = {label: plan_for(label, seen, against, args.method, args.steps) for label in labels}
     tools: Instruments = load_instruments(plans[labels[0]])
     folders = {label: args.out / label.replace(" ", "-") for label in labels}
     args.out.mkdir(parents=True, exist_ok=True)
     said = {
         "labels": labels,
+        "unseen": unseen,
         "against": against,
         "method": args.method,
         "steps": args.steps,
@@ -143,6 +148,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("build/transfer"))
     parser.add_argument("--editor", action="append", default=[], metavar="EDITOR")
+    parser.add_argument("--unseen", action="append", default=[], metavar="EDITOR")
     parser.add_argument("--against", action="append", default=[], metavar="A+B")
     parser.add_argument("--people", type=int, default=8)
     parser.add_argument("--first", type=int, default=0, help="person to begin with")

@@ -122,18 +122,37 @@ def headline(figures: dict[str, Figures]) -> Iterator[str]:
     found = falls(figures)
     for (against, label), fall in found.items():
         own = found.get((label, label))
-        if against == label or own is None or fall is None:
+        if against == label or fall is None:
+            continue
+        if own is None:
+            yield _of_unseen(against, label, fall, figures[label].identity(ORIGINAL).mean or 0.0)
             continue
         if own < 0.05:
             yield f"- **{against} → {label}**: nothing to compare, {label} shows nobody anyway."
             continue
         part = fall / own
-        words = "carries over" if part >= HOLDS else "carries over in part"
-        words = words if part >= PARTLY else "does not carry over"
         yield (
-            f"- **{against} → {label}: protection {words}.** Identity falls by {fall:.2f}, by "
-            f"{own:.2f} where the photo is protected against {label} itself: {percent(part)}."
+            f"- **{against} → {label}: protection {_in_words(part)}.** Identity falls by "
+            f"{fall:.2f}, by {own:.2f} where the photo is protected against {label} itself: "
+            f"{percent(part)}."
         )
+
+
+def _of_unseen(against: str, label: str, fall: float, shown: float) -> str:
+    """The sentence for an editor that nothing is protected against."""
+    if shown < 0.05:
+        return f"- **{against} → {label}**: nothing to compare, {label} shows nobody anyway."
+    part = fall / shown
+    return (
+        f"- **{against} → {label}, which nothing is protected against: protection "
+        f"{_in_words(part)}.** Identity falls by {fall:.2f} of {shown:.2f}: {percent(part)}."
+    )
+
+
+def _in_words(part: float) -> str:
+    if part >= HOLDS:
+        return "carries over"
+    return "carries over in part" if part >= PARTLY else "does not carry over"
 
 
 def transfer_table(figures: dict[str, Figures]) -> str:
@@ -203,7 +222,7 @@ def cleaning_table(figures: dict[str, Figures]) -> str:
 def how(said: dict) -> str:
     """The protection, in words."""
     if said.get("method", "sign") == "sign":
-        return f"8/255, {said['steps']} steps of `--method sign`"
+        return f"16/255, {said['steps']} steps of `--method sign`"
     return f"`--method {said['method']} --strength standard`, at most {said['steps']} steps"
 
 
