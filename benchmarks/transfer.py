@@ -125,6 +125,8 @@ def run(args: argparse.Namespace) -> None:
         "method": args.method,
         "steps": args.steps,
         "command": args.editor,
+        "unseen_command": args.unseen,
+        "also_against": args.against,
     }
     (args.out / RUN).write_text(json.dumps(said) + "\n", encoding="utf-8")
     for photo in sorted(PEOPLE.glob("*.webp"))[args.first : args.first + args.people]:

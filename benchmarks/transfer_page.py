@@ -10,10 +10,11 @@ import platform
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from benchmarks.sections import table
 from decontext.evaluation.figures import Figures
-from decontext.evaluation.plan import NONE, ORIGINAL
+from decontext.evaluation.plan import NONE, ORIGINAL, TOGETHER
 from decontext.evaluation.results import NAME, Row, read_rows
 from decontext.evaluation.sentences import warn_of_few
 from decontext.evaluation.tables import number, percent, with_interval
@@ -37,6 +38,7 @@ def write_document(out: Path, page: Path, notes: Sequence[str] = ()) -> Path:
         "kind": "run",
         **said,
         "command": [_without_folder(one) for one in said["command"]],
+        "unseen_command": [_without_folder(one) for one in said.get("unseen_command", ())],
         "machine": platform.machine(),
         "notes": list(notes),
     }
@@ -67,6 +69,12 @@ def build_page(run: Row, rows: Sequence[Row]) -> str:
         transfer_table(figures),
         "",
         *(line for line in [warn_of_few(next(iter(figures.values())))] if line),
+        "",
+        "## What it took",
+        "",
+        "A step against several editors takes as many passes as there are editors.",
+        "",
+        cost_table(figures),
         "",
         "## Cleaning before the edit",
         "",
@@ -125,7 +133,9 @@ def headline(figures: dict[str, Figures]) -> Iterator[str]:
         if against == label or fall is None:
             continue
         if own is None:
-            yield _of_unseen(against, label, fall, figures[label].identity(ORIGINAL).mean or 0.0)
+            seen = (label, label) in found
+            shown = figures[label].identity(ORIGINAL).mean or 0.0
+            yield _without_its_own(against, label, fall, shown, seen=seen)
             continue
         if own < 0.05:
             yield f"- **{against} → {label}**: nothing to compare, {label} shows nobody anyway."
@@ -138,14 +148,19 @@ def headline(figures: dict[str, Figures]) -> Iterator[str]:
         )
 
 
-def _of_unseen(against: str, label: str, fall: float, shown: float) -> str:
-    """The sentence for an editor that nothing is protected against."""
+def _without_its_own(against: str, label: str, fall: float, shown: float, *, seen: bool) -> str:
+    """The sentence for an editor that nothing is protected against, or with no face left to see."""
     if shown < 0.05:
         return f"- **{against} → {label}**: nothing to compare, {label} shows nobody anyway."
     part = fall / shown
+    why = (
+        f"where the photo is protected against {label} itself, no face is found"
+        if seen
+        else f"nothing was protected against {label}"
+    )
     return (
-        f"- **{against} → {label}, which nothing is protected against: protection "
-        f"{_in_words(part)}.** Identity falls by {fall:.2f} of {shown:.2f}: {percent(part)}."
+        f"- **{against} → {label}: protection {_in_words(part)}.** Identity falls by {fall:.2f} of "
+        f"{shown:.2f}: {percent(part)}; {why}."
     )
 
 
@@ -177,12 +192,30 @@ def transfer_table(figures: dict[str, Figures]) -> str:
     return table([*heading, "identity fell by", "attention fell by"], rows)
 
 
+def cost_table(figures: dict[str, Figures]) -> str:
+    """What each protection took: how visible it is, and how long it was looked for."""
+    found = next(iter(figures.values()))
+    rows = []
+    for against, key in versions(found).items():
+        made = [r for r in found.rows if r["kind"] == "protection" and r["protection"] == key]
+        scores = [r["ssimulacra2"] for r in made if r.get("ssimulacra2") is not None]
+        rows.append(
+            [
+                against,
+                f"{fmean(scores):.1f}" if scores else "–",
+                f"{fmean(r['seconds'] for r in made):.0f} s",
+            ]
+        )
+    return table(["protected against", "SSIMULACRA2", "time, beside other work"], rows)
+
+
 def worst_after_cleaning(figures: dict[str, Figures]) -> str:
     """The largest part of edits that show the person of a protected and cleaned photo."""
     shares = [
         (found.identity(key, transform).share or 0.0, transform, against, label)
         for label, found in figures.items()
         for against, key in versions(found).items()
+        if label in against.split(TOGETHER)
         for transform in found.transforms
         if transform != NONE
     ]
@@ -219,6 +252,19 @@ def cleaning_table(figures: dict[str, Figures]) -> str:
     return table([*heading, "protected: identity", "same person", "kept"], rows)
 
 
+def _options(said: dict) -> Iterator[str]:
+    """The command's options."""
+    given = {
+        "editor": said["command"],
+        "unseen": said.get("unseen_command", ()),
+        "against": said.get("also_against", ()),
+    }
+    for name, values in given.items():
+        yield from (f'--{name} "{value}"' for value in values)
+    if said.get("method", "sign") != "sign":
+        yield f"--method {said['method']}"
+
+
 def how(said: dict) -> str:
     """The protection, in words."""
     if said.get("method", "sign") == "sign":
@@ -240,7 +286,7 @@ def _about(said: dict, figures: dict[str, Figures]) -> Iterator[str]:
     yield (
         "**These are small demonstration editors. None of it says whether protection carries over "
         "between editors that people use.** Written by `python -m benchmarks.transfer "
-        + " ".join(f'--editor "{one}"' for one in said["command"])
+        + " ".join(_options(said))
         + f"` on {said['machine']}, from {people} rendered people of `study/people`; "
         f"{how(said)}, `--robust web`; "
         "instructions, none optimised on: "

@@ -26,7 +26,7 @@ def write_rows(
             if made and version != "original":
                 rows.append(
                     {"kind": "protection", "protection": version, "against": version, **named}
-                    | {"label": version}
+                    | {"label": version, "seconds": 3.0, "ssimulacra2": 71.25}
                 )
             edit = {"protection": version, "transform": "none", "prompt": PROMPT, "seed": 0}
             rows.append({"kind": "edit", **named, **edit, "identity": {"sface": identity}})
@@ -62,6 +62,24 @@ def test_headline_says_what_the_rows_say(tmp_path: Path, fall: float, words: str
     assert lines[4].startswith("- **B b → A: protection does not carry over.**")
     assert lines[5].startswith(f"- **A → B b: protection {words}")
     assert "| A | B b |" in text and "| nothing (the original) | B b |" in text
+
+
+def test_editor_that_nothing_was_protected_against_is_compared_with_the_original(
+    tmp_path: Path,
+) -> None:
+    said = {
+        "labels": ["A", "C"],
+        "steps": 60,
+        "command": ["A"],
+        "unseen_command": ["C=A:/home/me/weights"],
+    }
+    (tmp_path / "run.json").write_text(json.dumps(said), encoding="utf-8")
+    write_rows(tmp_path / "A", "A", {"original": 0.7, "A": 0.0}, made=True)
+    write_rows(tmp_path / "C", "C", {"original": 0.6, "A": 0.45}, made=False)
+    text = write_document(tmp_path, tmp_path / "t.md").read_text(encoding="utf-8")
+    assert "A → C: protection does not carry over.** Identity falls by 0.15 of 0.60: 25%" in text
+    assert "nothing was protected against C" in text and '--unseen "C=A:FOLDER"' in text
+    assert "| A | 71.2 | 3 s |" in text or "| A | 71.3 | 3 s |" in text
 
 
 def test_where_weights_lie_is_not_said_and_what_they_are_is(tmp_path: Path) -> None:
