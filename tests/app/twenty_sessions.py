@@ -190,12 +190,13 @@ def describe(found: dict[str, Any]) -> str:
         [str(number), f"{one['seconds']:.0f} s", *(f"{one[name]:.0f} MB" for name in MEMORY)]
         for number, one in enumerate(found["rounds"], start=1)
     ]
-    said = "; ".join(found["problems"]) or "every one got its own file, by its hash; nothing stayed"
+    said = "Every one got its own file, by its hash, and nothing stayed on disk."
+    if found["problems"]:
+        said = f"Wrong: {'; '.join(found['problems'])}."
     return (
         f"{sum(kinds.values())} visitors at once with photos of {found['side']} pixels a side: "
         f"{kinds['good']} protected, {kinds['cancelled']} cancelled, {kinds['bad']} with no photo. "
-        f"Wrong: {said}.\n\n"
-        + table(["round", "took", "memory before", "at most", "afterwards"], rows)
+        f"{said}\n\n" + table(["round", "took", "memory before", "at most", "afterwards"], rows)
     )
 
 
