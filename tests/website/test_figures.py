@@ -19,9 +19,10 @@ from benchmarks.sections import RECORD, mark, part, read
 from decontext.evaluation.results import read_rows
 from decontext.evaluation.tables import number, percent
 from decontext.photo.portraits import PORTRAITS
+from study import protocols
 from study.parts import LEVELS, PEOPLE, SIDES, Part, build_parts
 from study.verdicts import read_cases
-from website import evidence
+from website import demonstration, evidence
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -44,6 +45,7 @@ ELSEWHERE = {
     ("visibility.md", "calibration"),
     ("measuring.md", "study"),  # tests/study/test_verdicts.py
     ("cluster.md", "sizing"),
+    ("README.md", demonstration.NUMBERS),
 }
 """Parts that are written from files of results, each with a test of its own."""
 
@@ -219,6 +221,20 @@ def test_results_say_what_their_file_says() -> None:
 def test_transfer_says_what_its_rows_say() -> None:
     run, *rows = read_rows([DOCS / "transfer.jsonl"])
     assert transfer_page.build_page(run, rows) == (DOCS / "transfer.md").read_text("utf-8")
+
+
+def test_readme_says_what_the_demonstration_found() -> None:
+    values = json.loads(demonstration.RESULTS.read_text("utf-8"))
+    readme = ROOT / "README.md"
+    assert part(readme, demonstration.NUMBERS) == demonstration.numbers(values)
+    assert part(readme, demonstration.SHOWN) == demonstration.caption(values)
+    assert demonstration.PICTURE.exists()
+
+
+def test_protocols_say_what_their_file_says() -> None:
+    found = json.loads(protocols.RESULTS.read_text("utf-8"))
+    assert {one["protocol"] for one in found} == set(protocols.TITLES)
+    assert part(protocols.PAGE, "protocols") == protocols.build_section(found)
 
 
 def test_visibility_says_what_its_rows_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
