@@ -59,6 +59,7 @@ def evaluate(
     instruments: Instruments | None = None,
     name: str = NAME,
     known: Sequence[Path] = (),
+    companions: Mapping[str, str] | None = None,
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> list[Row]:
@@ -73,6 +74,8 @@ def evaluate(
         instruments: what to measure with; loaded where None.
         name: of the file of results in the folder.
         known: files of results of other processes in the same folder.
+        companions: names of other photos by content that the same file holds rows of. They stay,
+            also where the files have the same names, as those of several people may.
         force: begin again.
         on_progress: called before each picture that is made; what it raises ends the evaluation.
 
@@ -106,7 +109,8 @@ def evaluate(
     contents = identify(photos)
     # Reversed, so that of copies the first gives the name.
     shown = name_photos(photos)
-    names = {contents[path]: shown[path] for path in reversed(photos)}
+    own = {contents[path]: shown[path] for path in reversed(photos)}
+    names = {**(companions or {}), **own}
     with hold_lock(folder / name):
         clear_leftovers(folder)
         results = ResultFile(folder / name, heading, photos=names, force=force, known=known)

@@ -181,6 +181,28 @@ def test_killed_run_that_goes_on_gives_the_table_of_one_that_was_not(
     assert tables[0] == tables[1] and len(tables[0]) > 5
 
 
+def test_pairs_of_several_instructions_keep_each_others_rows(
+    weights: Path, people: Path, tmp_path: Path
+) -> None:
+    """Photos of several people may have one name: the later ones do not push out the earlier."""
+    pairs = [
+        {"image": str(people / "eileen" / "1.png"), "prompt": "please smile"},
+        {"image": str(people / "grace" / "1.png"), "prompt": "make it black and white"},
+    ]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
+    editor = decontext.load_editor("flux-kontext", source=weights, device="cpu")
+    settings = {**TINY, "samples_per_step": 1}
+    task = Task(protocol="veto", folder=tmp_path, edit_steps=1, settings=settings)
+    _, rows = run_protocol(task, tmp_path / "out", editor)
+    edits = [row for row in rows if row["kind"] == "edit"]
+    assert len(edits) == 2 * 3
+    assert len({row["sha256"] for row in edits}) == 2
+    (file,) = (tmp_path / "out").glob("results-*.jsonl")
+    before = file.read_bytes()
+    run_protocol(task, tmp_path / "out", editor)
+    assert file.read_bytes() == before
+
+
 def test_clip_says_how_near_an_edit_is_to_its_instruction(tmp_path: Path) -> None:
     clip = _tiny_clip(tmp_path / "clip")
     judge = load_text_judge(clip)

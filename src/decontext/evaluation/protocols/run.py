@@ -84,6 +84,7 @@ def run_protocol(
     number, count = task.shard
     name = f"results-{number}-of-{count}.jsonl"
     tools = instruments
+    companions = {content: path.name for content, path in find_originals(task).items()}
     for part in parts:
         for instructions, photos in _groups(task, part):
             plan = part.plan(
@@ -98,6 +99,7 @@ def run_protocol(
                 instruments=tools,
                 name=name,
                 known=sorted(output.glob(ROWS)),
+                companions=companions,
                 force=force,
                 on_progress=on_progress,
             )
