@@ -26,7 +26,7 @@ from website import demonstration, evidence
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-WHOLE = {"results.md", "transfer.md"}
+WHOLE = {"results.md", "transfer.md", "gallery.md"}
 """Pages that are written as a whole."""
 
 COUNTED = {
