@@ -22,12 +22,14 @@ from typing import Any
 from benchmarks.sections import ROOT, put
 from decontext.editors import Editor, load_editor
 from decontext.evaluation.figures import Figures
+from decontext.evaluation.plan import ORIGINAL
 from decontext.evaluation.protocols.page import lead, part_table
 from decontext.evaluation.protocols.pairs import NAME as PAIRS
+from decontext.evaluation.protocols.plans import Part
 from decontext.evaluation.protocols.run import Task, choose_parts, read_all, run_protocol
+from decontext.evaluation.results import Row
 from decontext.photo.files import write_whole
 from decontext.prompts import HELD_OUT
-from decontext.report import sha256
 from study.write import describe_machine, to_markdown
 
 PEOPLE = Path(__file__).with_name("several")
@@ -125,14 +127,11 @@ def collect(protocol: str, editor: Editor, folder: Path) -> dict[str, Any]:
     """Tables of a protocol on an editor, what they hold for, and what they took."""
     task = build_task(protocol, folder)
     figures = Figures(read_all(folder))
-    first = {sha256(person / "1.webp") for person in PEOPLE.iterdir()}
-    alone = Figures([row for row in figures.rows if row.get("sha256", "") in {"", *first}])
     tables = {}
     for part in choose_parts(task, editor):
-        # Versions that parts share were run on two pictures: only the first ones are compared.
-        of_it = alone if part.name in ONE_PHOTO else figures
-        if all(of_it.edits(version.key) for version in part.versions):
-            tables[part] = part_table(part, of_it)
+        whole = Figures(_whole_photos(part, figures.rows))
+        if whole.edits(ORIGINAL):
+            tables[part.name] = (part.title, part_table(part, whole))
     spent = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("time-*.json"))]
     return {
         "protocol": protocol,
@@ -149,10 +148,31 @@ def collect(protocol: str, editor: Editor, folder: Path) -> dict[str, Any]:
         "failed": list(figures.failed()),
         "lead": lead(figures, clip=None),
         "parts": [
-            {"name": part.name, "title": part.title, "table": table}
-            for part, table in tables.items()
+            {"name": name, "title": title, "table": table}
+            for name, (title, table) in tables.items()
         ],
     }
+
+
+def _whole_photos(part: Part, rows: Sequence[Row]) -> list[Row]:
+    """The rows of the photos that were edited in every version of a part, by all it asks.
+
+    Parts share versions, and a run may not be at its end: only such photos can be compared.
+    """
+    keys = {ORIGINAL, *(version.key for version in part.versions)}
+    done: dict[str, set[tuple[str, str]]] = {}
+    for row in rows:
+        if row["kind"] == "edit" and row["protection"] in keys:
+            done.setdefault(row["sha256"], set()).add((row["protection"], row["prompt"]))
+    asked = {
+        photo: part.instructions or {prompt for _, prompt in pairs} for photo, pairs in done.items()
+    }
+    whole = {
+        photo
+        for photo, pairs in done.items()
+        if {(key, prompt) for key in keys for prompt in asked[photo]} <= pairs
+    }
+    return [row for row in rows if row["kind"] == "heading" or row.get("sha256") in whole]
 
 
 def build_section(found: Sequence[dict[str, Any]]) -> str:
@@ -174,6 +194,8 @@ def build_section(found: Sequence[dict[str, Any]]) -> str:
             f"{one['computing'] / 60:.0f} minutes of computing ({one['passed'] / 60:.0f} passed, "
             f"beside other programs) in {one['pieces']} pieces. " + " ".join(one["lead"])
         )
+        if not one["parts"]:
+            lines += ["", "**No photo was done in all versions yet.** The same command goes on."]
         if one["failed"]:
             lines += ["", "**Failed**: " + "; ".join(one["failed"])]
         for part in one["parts"]:

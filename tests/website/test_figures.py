@@ -19,6 +19,7 @@ from benchmarks.sections import RECORD, mark, part, read
 from decontext.evaluation.results import read_rows
 from decontext.evaluation.tables import number, percent
 from decontext.photo.portraits import PORTRAITS
+from study import protocols
 from study.parts import LEVELS, PEOPLE, SIDES, Part, build_parts
 from study.verdicts import read_cases
 from website import demonstration, evidence
@@ -228,6 +229,12 @@ def test_readme_says_what_the_demonstration_found() -> None:
     assert part(readme, demonstration.NUMBERS) == demonstration.numbers(values)
     assert part(readme, demonstration.SHOWN) == demonstration.caption(values)
     assert demonstration.PICTURE.exists()
+
+
+def test_protocols_say_what_their_file_says() -> None:
+    found = json.loads(protocols.RESULTS.read_text("utf-8"))
+    assert {one["protocol"] for one in found} == set(protocols.TITLES)
+    assert part(protocols.PAGE, "protocols") == protocols.build_section(found)
 
 
 def test_visibility_says_what_its_rows_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

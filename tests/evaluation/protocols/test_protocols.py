@@ -140,6 +140,8 @@ def test_shares_together_give_the_table_of_one_run(
     cells = {row[:3]: row[3:] for row in body}
     assert cells["decontext", PHOTO, "ISM"][0] == "0.12 (CelebA-HQ), 0.16 (VGGFace2)"
     assert {row[0] for row in body} == {"original", "decontext", "this version's own"}
+    budgets = {row[0]: row[3] for row in tables[0][1][1:] if row[2] == "ISM"}
+    assert budgets["0.05"] == "0.36 (CelebA-HQ)"
     # Started again nothing is done again: not one line is added.
     before = (tmp_path / "whole" / "results-1-of-1.jsonl").read_bytes()
     run_protocol(whole, tmp_path / "whole", editor)

@@ -91,6 +91,8 @@ def _cells(
         said = instruction or "all of them"
         for name, value in _figures(figures, edits, recogniser, clip).items():
             published = find_published(part.name, label, instruction, name)
+            if len(asked) == 1 and not published:  # of which instruction is not said there
+                published = find_published(part.name, label, "", name)
             if instruction and name != "ISM" and not published:
                 continue  # the rest is said once for all instructions
             yield label, said, name, published or "–", value, str(len(edits))
