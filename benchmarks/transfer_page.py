@@ -268,7 +268,7 @@ def _options(said: dict) -> Iterator[str]:
 def how(said: dict) -> str:
     """The protection, in words."""
     if said.get("method", "sign") == "sign":
-        return f"16/255, {said['steps']} steps of `--method sign`"
+        return f"{said.get('budget', '16/255')}, {said['steps']} steps of `--method sign`"
     return f"`--method {said['method']} --strength standard`, at most {said['steps']} steps"
 
 
