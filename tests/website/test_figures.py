@@ -27,7 +27,8 @@ from website import demonstration, evidence
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-WHOLE = {"results.md", "transfer.md", "gallery.md"}
+TRANSFERS = ("transfer", "between-editors", "between-editors-least-visible")
+WHOLE = {"results.md", "gallery.md", *(f"{name}.md" for name in TRANSFERS)}
 """Pages that are written as a whole."""
 
 COUNTED = {
@@ -218,9 +219,10 @@ def test_results_say_what_their_file_says() -> None:
     assert seen > 100
 
 
-def test_transfer_says_what_its_rows_say() -> None:
-    run, *rows = read_rows([DOCS / "transfer.jsonl"])
-    assert transfer_page.build_page(run, rows) == (DOCS / "transfer.md").read_text("utf-8")
+@pytest.mark.parametrize("name", TRANSFERS)
+def test_transfer_says_what_its_rows_say(name: str) -> None:
+    run, *rows = read_rows([DOCS / f"{name}.jsonl"])
+    assert transfer_page.build_page(run, rows) == (DOCS / f"{name}.md").read_text("utf-8")
 
 
 def test_readme_says_what_the_demonstration_found() -> None:
