@@ -35,7 +35,7 @@ def fields_of_report(report: Mapping[str, Any]) -> dict[str, Any]:
             "seen": found.get("words")}  # fmt: skip
 
 
-def describe_seen(row: Row) -> str:
+def describe_seen(row: Mapping[str, Any]) -> str:
     """Such as "can hardly be told from the photo (SSIMULACRA2 84, JOD 9.8)"; empty: unknown."""
     if not row.get("seen"):
         return ""
