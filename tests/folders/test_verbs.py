@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def protected(tiny: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = make_work(tiny, tmp_path_factory.mktemp("protected"))
-    protect_all(photos, work)
+    protect_all(photos, replace(work, settings=replace(work.settings, steps=40, step_limit=40)))
     (work.folder / "bad.png").write_bytes(b"no picture")
     (work.folder / "contact-sheet-1.jpg").write_bytes(b"not looked at")
     return work.folder
