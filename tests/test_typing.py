@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +33,8 @@ WRONG = {
 
 
 def test_mypy_finds_typos_in_what_users_write(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
+    # A name of its own: mypy keeps what it said of a file, with the path of the run before.
+    program = tmp_path / f"program_{uuid.uuid4().hex}.py"
     program.write_text(RIGHT + "\n".join(WRONG) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml")]
     done = subprocess.run(
