@@ -30,6 +30,7 @@ from PIL import Image, ImageFilter
 
 from benchmarks.app_results import keep_measured, read_measured
 from benchmarks.sections import table
+from benchmarks.step import _status
 from decontext.photo.portraits import GRACE_HOPPER
 
 PART = "overhead"
@@ -121,7 +122,7 @@ def by_page(photo: Path, options: list[str]) -> dict[str, Any]:
             with page.expect_download() as started:
                 page.get_by_role("link", name="Download the report").click()
             started.value.save_as(f"{saved}.json")
-            peak = _peak(process.pid)
+            peak = _status("VmHWM", process.pid)
             browser.close()
         finally:
             process.terminate()
@@ -138,14 +139,6 @@ def _row(saved: Path, seconds: float, computing: float, peak: int) -> dict[str, 
         "level": report["verification"]["level"],
         "sha256": hashlib.sha256(saved.read_bytes()).hexdigest(),
     }
-
-
-def _peak(process: int) -> int:
-    """Bytes: the most memory that a process had so far."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError("the system does not tell VmHWM; this needs Linux")
 
 
 def describe(found: dict[str, Any]) -> str:

@@ -168,9 +168,9 @@ def _peak(device: torch.device) -> int:
     return _status("VmHWM")
 
 
-def _status(name: str) -> int:
-    """Bytes, of this process."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+def _status(name: str, process: int | str = "self") -> int:
+    """Bytes, of this process or another one."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith(name + ":"):
             return int(line.split()[1]) * 1024
     raise RuntimeError(f"the system does not tell {name}; the memory of a CPU needs Linux")

@@ -32,11 +32,12 @@ from decontext.evaluation.photo_run import protected_path
 from decontext.evaluation.plan import NONE, REDRAW, Plan, build_protections
 from decontext.evaluation.results import NAME, read_rows
 from decontext.evaluation.run import Instruments, evaluate, load_instruments
+from decontext.notation import parse_epsilon
 from decontext.report import sha256
 from decontext.settings import Method, ProtectSettings
 from study.parts import INSTRUCTIONS, PEOPLE
 
-BUDGETS = {"sign": 16 / 255, "least-visible": None}
+BUDGETS = {"sign": "16/255", "least-visible": None}
 """By method; the least visible change has no budget but a wanted fall, that of "standard"."""
 DENOISED = "denoise"
 LENT = "lent.jsonl"
@@ -64,10 +65,11 @@ def plan_for(
     """What one editor is asked; the others of `labels` clean, unless it is none of them."""
     others = [f"{REDRAW}-{label}" for label in labels if label != editor]
     cleaners = (DENOISED, REDRAW, *others) if editor in labels else ()
+    budget = BUDGETS[method]
     return Plan(
         protections=build_protections(
             (method,),
-            (BUDGETS[method],),
+            (None if budget is None else parse_epsilon(budget)[0],),
             settings=ProtectSettings(method=method, steps=steps),
             against=against,
         ),
@@ -110,7 +112,6 @@ def run(args: argparse.Namespace) -> None:
     """Everything, a person at a time."""
     editors = [read_editor(said) for said in (*args.editor, *args.unseen)]
     labels = [one.label for one in editors]
-    unseen = labels[len(args.editor) :]
     seen = labels[: len(args.editor)]
     against = [*seen, *args.against]
     others = {one.label: one.editor for one in editors}
@@ -120,9 +121,9 @@ def run(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     said = {
         "labels": labels,
-        "unseen": unseen,
         "against": against,
         "method": args.method,
+        "budget": BUDGETS[args.method],
         "steps": args.steps,
         "command": args.editor,
         "unseen_command": args.unseen,

@@ -38,7 +38,7 @@ def write_document(out: Path, page: Path, notes: Sequence[str] = ()) -> Path:
         "kind": "run",
         **said,
         "command": [_without_folder(one) for one in said["command"]],
-        "unseen_command": [_without_folder(one) for one in said.get("unseen_command", ())],
+        "unseen_command": [_without_folder(one) for one in said["unseen_command"]],
         "machine": platform.machine(),
         "notes": list(notes),
     }
@@ -57,7 +57,7 @@ def build_page(run: Row, rows: Sequence[Row]) -> str:
     """The document: from what was run, and the rows with the label of the editor that edited."""
     figures = read_figures(rows, run["labels"])
     lines = [
-        TITLES[run.get("method", "sign")],
+        TITLES[run["method"]],
         "",
         *(f"{note}\n" for note in run["notes"]),
         *headline(figures),
@@ -256,19 +256,19 @@ def _options(said: dict) -> Iterator[str]:
     """The command's options."""
     given = {
         "editor": said["command"],
-        "unseen": said.get("unseen_command", ()),
-        "against": said.get("also_against", ()),
+        "unseen": said["unseen_command"],
+        "against": said["also_against"],
     }
     for name, values in given.items():
         yield from (f'--{name} "{value}"' for value in values)
-    if said.get("method", "sign") != "sign":
+    if said["method"] != "sign":
         yield f"--method {said['method']}"
 
 
 def how(said: dict) -> str:
     """The protection, in words."""
-    if said.get("method", "sign") == "sign":
-        return f"{said.get('budget', '16/255')}, {said['steps']} steps of `--method sign`"
+    if said["method"] == "sign":
+        return f"{said['budget']}, {said['steps']} steps of `--method sign`"
     return f"`--method {said['method']} --strength standard`, at most {said['steps']} steps"
 
 

@@ -16,36 +16,21 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
 import decontext
-from decontext.editors import EditorInfo
-from decontext.editors.flux2.small import load_small
 from decontext.evaluation.identity import THRESHOLD, FaceRecogniser, similarity
 from decontext.evaluation.recognisers import SYNTHETIC_THRESHOLDS
-from training.builds import KLEIN, add_build
+from training.builds import add_build
 from training.datasets import MIDDLE, load_people
 from training.instructions import COLOURS, UNSEEN
-from training.klein import TEXT_LENGTH
 
 PEOPLE = 20
 ALIGNED = ("keep", "smile", "surprised", "eyes closed", "glasses", "red hat", "hair", "background")
 SCENES = ("scene red", "scene green", "scene blue")
-KLEIN_INFO = EditorInfo(
-    name=KLEIN,
-    title="klein-mini, in training",
-    weights="",
-    licence="Apache-2.0",
-    double_blocks=1,
-    single_blocks=5,
-    working_size="about 128 x 128 by area",
-    memory="under 1 GB",
-    demonstration=True,
-)
 SAME_PERSON = SYNTHETIC_THRESHOLDS["sface"]
 TREATMENTS = {
     "original": None,
@@ -92,17 +77,10 @@ def treat(picture: np.ndarray, treatment, editor, folder: Path, name: str, steps
     return np.asarray(Image.open(output)), measured
 
 
-def read_editor(build: str, weights: Path | None) -> Any:
-    """The embedded editor, or what `training.export` wrote into a folder."""
-    if build == KLEIN:
-        return load_small(KLEIN_INFO, str(weights), side=128, steps=16, text_tokens=TEXT_LENGTH)
-    return decontext.load_editor(build, source=weights)
-
-
 def measure(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     people, recogniser = load_people(args.people), FaceRecogniser()
-    editor = read_editor(args.build, args.weights)
+    editor = decontext.load_editor(args.build, source=args.weights)
     done = set()
     if args.out.exists():
         done = {(r["seed"], r["treatment"]) for r in map(json.loads, args.out.open())}

@@ -188,9 +188,9 @@ def _check_slider(page: Any) -> None:
         page.keyboard.press("ArrowRight")
     assert handle.get_attribute("aria-valuetext") == "53 % of the photo"
     stage = figure.locator(".dc-stage")
-    stage.scroll_into_view_if_needed()
     box = stage.bounding_box()
-    page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + box["height"] / 2)
+    quarter = {"x": 0.25 * box["width"], "y": box["height"] / 2}
+    stage.click(position=quarter)  # waits until the page below has stopped moving
     assert abs(int(handle.input_value()) - 25) <= 1
     zoom.focus()
     for _ in range(2):

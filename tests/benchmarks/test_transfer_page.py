@@ -12,6 +12,14 @@ from benchmarks.transfer_page import write_document
 
 PROMPT = "keep it"
 PEOPLE = ("one", "two")
+SAID: dict[str, Any] = {
+    "method": "sign",
+    "budget": "8/255",
+    "steps": 60,
+    "unseen_command": [],
+    "also_against": [],
+}
+"""Of a run, with sign steps."""
 
 
 def write_rows(
@@ -38,7 +46,7 @@ def write_rows(
 
 def document(tmp_path: Path, fall: float, *, people: Any = PEOPLE) -> str:
     """Protection against A lowers identity of B's edits by `fall`, that against B by 0.6."""
-    said = {"labels": ["A", "B b"], "steps": 60, "command": ["A", "B b=A:/home/me/weights"]}
+    said = {**SAID, "labels": ["A", "B b"], "command": ["A", "B b=A:/home/me/weights"]}
     (tmp_path / "run.json").write_text(json.dumps(said), encoding="utf-8")
     write_rows(tmp_path / "A", "A", {"original": 0.7, "A": 0.0, "B b": 0.6}, made=True)
     own = {"original": 0.7, "A": 0.7 - fall, "B b": 0.1}
@@ -68,8 +76,8 @@ def test_editor_that_nothing_was_protected_against_is_compared_with_the_original
     tmp_path: Path,
 ) -> None:
     said = {
+        **SAID,
         "labels": ["A", "C"],
-        "steps": 60,
         "command": ["A"],
         "unseen_command": ["C=A:/home/me/weights"],
     }

@@ -22,7 +22,13 @@ from decontext.cli.options import (
     option,
     output_option,
 )
-from decontext.cli.prepare import open_editor, parse_overrides, read_settings, require_editor
+from decontext.cli.prepare import (
+    open_editor,
+    parse_overrides,
+    read_settings,
+    refuse_same,
+    require_editor,
+)
 from decontext.cli.protocol import ProtocolOptions, evaluate_protocol
 from decontext.cli.terminal import Terminal
 from decontext.errors import InputError
@@ -184,12 +190,6 @@ def the_folder(photos: Sequence[str], *, recursive: bool) -> Path:
             "Leave out --protocol, or give that folder without --recursive.",
         )
     return Path(photos[0])
-
-
-def refuse_same(inputs: Sequence[str], output: Path) -> None:
-    """Raises: InputError: the report would lie in a folder of photos itself."""
-    if output.is_dir() and any(Path(name).is_dir() and output.samefile(name) for name in inputs):
-        raise InputError("the report must lie in another folder than the photos.")
 
 
 def choose_editors(

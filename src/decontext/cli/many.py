@@ -13,6 +13,7 @@ from decontext.cli.options import (
     BASICS,
     MACHINE,
     OUTPUT,
+    AddressOption,
     EditorOptions,
     EditorsOptions,
     ProtectOptions,
@@ -88,16 +89,7 @@ class ManyOptions:
             default="processes of this machine",
         ),
     ] = None
-    address: Annotated[
-        str | None,
-        option(
-            "--address",
-            "Of a running Ray cluster, with --engine ray; auto for this machine's.",
-            panel=MACHINE,
-            metavar="ADDRESS",
-            default="one is started here",
-        ),
-    ] = None
+    address: AddressOption = None
     dry_run: Annotated[
         bool,
         flag("--dry-run", "Say what would be done and how long, by one step.", panel=OUTPUT),

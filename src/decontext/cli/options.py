@@ -82,6 +82,16 @@ EpsilonOption = Annotated[
         default=f"{CAP}/{LEVELS} for least-visible, {FLAT_BUDGET}/{LEVELS} for sign",
     ),
 ]
+AddressOption = Annotated[
+    str | None,
+    option(
+        "--address",
+        "Of a running Ray cluster, with --engine ray; auto for this machine's.",
+        panel=MACHINE,
+        metavar="ADDRESS",
+        default="one is started here",
+    ),
+]
 StepsOption = Annotated[
     int | None,
     option(

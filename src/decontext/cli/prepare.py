@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from decontext.cli.options import AmongOptions, BudgetOptions, EditorOptions, EditorsOptions
@@ -108,6 +110,12 @@ def refuse_company(options: AmongOptions) -> None:
     """Raises: InputError, other pictures were given with more than one photo."""
     if options.among or options.place is not None:
         raise InputError("--among and --place are for one photo; several were given.")
+
+
+def refuse_same(inputs: Sequence[str], output: Path) -> None:
+    """Raises: InputError: the report would lie in a folder of photos itself."""
+    if output.is_dir() and any(Path(name).is_dir() and output.samefile(name) for name in inputs):
+        raise InputError("the report must lie in another folder than the photos.")
 
 
 def show_log(terminal: Terminal) -> None:

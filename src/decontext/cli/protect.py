@@ -108,7 +108,7 @@ def protect_one(
     # Before the weights are loaded, which may take minutes.
     source = choose_metadata(load_photo(photo), method.metadata)
     target = output or default_output(photo)
-    given = [*([method.config] if method.config else []), *(company.among or [])]
+    given = other_inputs(method, company)
     others = read_company(company)
     check_target(source, target, inputs=given, force=show.force)
     with terminal.progress("protecting") as progress:
@@ -129,6 +129,11 @@ def protect_one(
     show_protection(terminal, result, details=details)
 
 
+def other_inputs(method: ProtectOptions, company: AmongOptions) -> list[Path]:
+    """Files that are read beside the photo, and may not be written over."""
+    return [*([method.config] if method.config else []), *(company.among or [])]
+
+
 def preview_one(
     terminal: Terminal,
     photo: Path,
@@ -147,7 +152,7 @@ def preview_one(
     from decontext.preview import preview, preview_output
 
     source, target = load_photo(photo), output or preview_output(photo)
-    given = [*([method.config] if method.config else []), *(company.among or [])]
+    given = other_inputs(method, company)
     others = read_company(company)
     check_targets([target], inputs=[photo, *given], force=show.force)
     with terminal.progress("previewing") as progress:

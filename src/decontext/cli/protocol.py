@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from decontext.cli.many import ENGINES
-from decontext.cli.options import MACHINE, METHOD, EditorOptions, option
-from decontext.cli.prepare import open_editor
+from decontext.cli.options import MACHINE, METHOD, AddressOption, EditorOptions, option
+from decontext.cli.prepare import open_editor, refuse_same
 from decontext.cli.progress import Progress
 from decontext.cli.terminal import Terminal
 from decontext.errors import InputError
@@ -85,16 +85,7 @@ class ProtocolOptions:
             default="this process",
         ),
     ] = None
-    address: Annotated[
-        str | None,
-        option(
-            "--address",
-            "Of a running Ray cluster, with --engine ray; auto for this machine's.",
-            panel=MACHINE,
-            metavar="ADDRESS",
-            default="one is started here",
-        ),
-    ] = None
+    address: AddressOption = None
     jobs: Annotated[
         int | None,
         option(
@@ -175,8 +166,7 @@ def evaluate_protocol(
     from decontext.evaluation.protocols.run import find_originals, run_protocol
     from decontext.evaluation.spreadsheet import write_spreadsheets
 
-    if output.is_dir() and output.samefile(task.folder):
-        raise InputError("the report must lie in another folder than the photos.")
+    refuse_same([str(task.folder)], output)
     with terminal.progress("evaluating") as progress:
         if published.engine:
             parts, rows = _spread(task, output, model, published, progress, force=force)

@@ -157,6 +157,30 @@ def running_ray(cluster: Cluster, *, threads: int) -> Iterator[None]:
         ray.shutdown()
 
 
+def choose_workers(cluster: Cluster, device: str | None, most: int) -> tuple[int, bool]:
+    """How many workers, at most so many, and whether each has a GPU; of a running Ray."""
+    import ray
+
+    gpus = ray.cluster_resources().get("GPU", 0.0)
+    on_gpu = gpus >= 1 and not (device or "").startswith("cpu")
+    return min(cluster.workers or (int(gpus) if on_gpu else 1), most), on_gpu
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raises: DecontextError: in the place of what Ray raises when it stops a run."""
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as error:
+        reason = str(error).strip().split("\n")[-1]
+        raise DecontextError(
+            f"Ray stopped the run ({type(error).__name__}: {reason}).",
+            "What is done is kept; the same command goes on.",
+        ) from error
+
+
 def _start(options: dict[str, Any], *, tries: int) -> None:
     """`ray.init`, more than once: its processes have half a minute, which a busy machine takes."""
     import ray
@@ -176,14 +200,10 @@ def _stream(
 ) -> Iterator[tuple[Row, bool]]:
     """Each photo's row, and whether it is one of an earlier run, in the order they are done."""
     import ray
-    from ray.exceptions import RayError
 
     _be_quiet()
     last = {row["name"]: row for row in manifest.rows}
-    gpus = ray.cluster_resources().get("GPU", 0.0)
-    on_gpu = gpus >= 1 and not str(work.editor.device or "").startswith("cpu")
-    workers = cluster.workers or (int(gpus) if on_gpu else 1)
-    workers = min(workers, len(tasks))
+    workers, on_gpu = choose_workers(cluster, work.editor.device, len(tasks))
     jobs = [{JOB: Job(task, last.get(task.name)).to_json()} for task in tasks]
     rows = ray.data.from_items(
         jobs, override_num_blocks=actor.cut(jobs, workers=workers)
@@ -199,18 +219,12 @@ def _stream(
         num_cpus=work.threads or 1,
         num_gpus=1 if on_gpu else 0,
     )
-    try:
+    with explained():
         for values in rows.iter_rows():
             if values[ERROR]:
                 actor.raise_error(values[ERROR])
             row = json.loads(values[ROW])
             yield row, last.get(row["name"]) == row
-    except RayError as error:
-        reason = str(error).strip().split("\n")[-1]
-        raise DecontextError(
-            f"Ray stopped the run ({type(error).__name__}: {reason}).",
-            "What is done is kept; the same command goes on.",
-        ) from error
 
 
 def _be_quiet() -> None:

@@ -8,13 +8,11 @@ Protecting a photo against it does not protect against any editor that people us
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decontext.editors._base import EditorInfo
-from decontext.errors import EditorError
+from decontext.editors._embedded import describe_embedded, require_weights
 
 if TYPE_CHECKING:
     import torch
@@ -27,24 +25,12 @@ TEXT_TOKENS = 16
 """Of a pass, padding included: as many as it was trained with. FLUX.2 has 512."""
 
 
-def _describe() -> EditorInfo:
-    """What there is to know; block counts are read from the weights' own configuration."""
-    config = WEIGHTS / "transformer" / "config.json"
-    blocks = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
-    return EditorInfo(
-        name="klein-mini",
-        title="klein-mini, the second embedded demonstration editor",
-        weights="inside the package",
-        licence="Apache-2.0",
-        double_blocks=blocks.get("num_layers", 0),
-        single_blocks=blocks.get("num_single_layers", 0),
-        working_size="about 128 x 128 by area, up to 4 to 1",
-        memory="under 1 GB, no GPU needed",
-        demonstration=True,
-    )
-
-
-INFO = _describe()
+INFO = describe_embedded(
+    "klein-mini",
+    "klein-mini, the second embedded demonstration editor",
+    WEIGHTS,
+    "about 128 x 128 by area, up to 4 to 1",
+)
 
 
 def load(
@@ -62,11 +48,8 @@ def load(
     """
     from decontext.editors.flux2.small import load_small
 
-    if source is None and not WEIGHTS.is_dir():
-        raise EditorError(
-            f"klein-mini: its weights are not in this installation ({WEIGHTS} is missing)",
-            "install decontext again, or train the editor with the scripts in training/",
-        )
+    if source is None:
+        require_weights(INFO.name, WEIGHTS)
     editor = load_small(
         INFO,
         source or WEIGHTS,

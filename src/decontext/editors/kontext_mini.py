@@ -6,13 +6,11 @@ photo against it does not protect against any other editor.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decontext.editors._base import EditorInfo
-from decontext.errors import EditorError
+from decontext.editors._embedded import describe_embedded, require_weights
 
 if TYPE_CHECKING:
     import torch
@@ -23,24 +21,12 @@ WEIGHTS = Path(__file__).with_name("kontext_mini_weights")
 DEFAULT_STEPS = 16
 
 
-def _describe() -> EditorInfo:
-    """What there is to know; block counts are read from the weights' own configuration."""
-    config = WEIGHTS / "transformer" / "config.json"
-    blocks = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
-    return EditorInfo(
-        name="kontext-mini",
-        title="kontext-mini, the embedded demonstration editor",
-        weights="inside the package",
-        licence="Apache-2.0",
-        double_blocks=blocks.get("num_layers", 0),
-        single_blocks=blocks.get("num_single_layers", 0),
-        working_size="about 128 x 128 by area, any aspect ratio",
-        memory="under 1 GB, no GPU needed",
-        demonstration=True,
-    )
-
-
-INFO = _describe()
+INFO = describe_embedded(
+    "kontext-mini",
+    "kontext-mini, the embedded demonstration editor",
+    WEIGHTS,
+    "about 128 x 128 by area, any aspect ratio",
+)
 
 
 def load(
@@ -58,11 +44,8 @@ def load(
     """
     from decontext.editors import flux_kontext
 
-    if source is None and not WEIGHTS.is_dir():
-        raise EditorError(
-            f"kontext-mini: its weights are not in this installation ({WEIGHTS} is missing)",
-            "install decontext again, or train the editor with the scripts in training/",
-        )
+    if source is None:
+        require_weights(INFO.name, WEIGHTS)
     return flux_kontext.load_pipeline(
         source or WEIGHTS,
         INFO if source is None else replace(INFO, weights=str(source)),

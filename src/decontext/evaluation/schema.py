@@ -38,6 +38,9 @@ _DISTANCE = (
     Column("lpips", "number", "from 0", "learned perceptual distance; null where not installed"),
     Column("seconds", "number", "s", "time that protecting took"),
 )
+OF_A_PROTECTION: tuple[Column, ...] = (_MOVED, *_DISTANCE)
+"""How a protected photo differs from its original, and how long that took."""
+
 _EDITS_OF_ONE = (
     Column("likeness", "number", IDENTITY, "how alike edit and original are as pictures"),
     Column("blur", "number", PART, "blur of the edit; 0 is sharp"),
@@ -62,8 +65,7 @@ EDITS: tuple[Column, ...] = (
     Column("robust", "text", "", "what the protection is to outlast"),
     Column("steps", "whole", "", "optimisation steps at most"),
     Column("blocks", "text", "", "attention blocks that counted"),
-    _MOVED,
-    *_DISTANCE,
+    *OF_A_PROTECTION,
     Column("picture", "text", "", "file of the edit, below the folder"),
 )
 """`edits.csv` and `edits.parquet`: a row for each edit."""
@@ -120,7 +122,7 @@ ROWS: dict[str, dict[str, str]] = {
         "seconds": "time that it took (s)",
         **{
             one.name: f"{one.meaning} ({one.unit})"
-            for one in (_MOVED, *_DISTANCE)
+            for one in OF_A_PROTECTION
             if one.name != "seconds"
         },
     },
@@ -165,12 +167,8 @@ def expand(columns: Sequence[Column], recognisers: Sequence[str]) -> tuple[Colum
             holes.append(column)
             continue
         for name in recognisers if holes else ():
-            found += [Column(one.name.format(name), *_rest(one)) for one in holes]
+            found += [replace(one, name=one.name.format(name)) for one in holes]
         holes = []
         if column is not None:
             found.append(column)
     return tuple(found)
-
-
-def _rest(column: Column) -> tuple[Type, str, str]:
-    return column.type, column.unit, column.meaning

@@ -19,10 +19,7 @@ from decontext.evaluation.results import Row, content_of
 from decontext.photo.files import write_whole
 
 EDITS, SUMMARY = "edits.csv", "summary.csv"
-_PHOTO = (
-    "levels", "ssimulacra2", "jod", "psnr", "worst_patch", "ssim", "ms_ssim", "lpips",
-    "seconds",
-)  # fmt: skip
+_PHOTO = tuple(column.name for column in schema.OF_A_PROTECTION)
 _SETTINGS = ("method", "objective", "epsilon", "robust", "steps", "blocks")
 
 Cells = dict[str, Any]

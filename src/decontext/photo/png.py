@@ -7,7 +7,7 @@ Source: PNG 3rd edition, sections 5 (chunks), 9 (filters), 11.3.2.6 (cICP).
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +51,11 @@ _NEAR = 1100
 """Of a hundred thousandth: as far as encoders' own rounding goes."""
 
 
-def read_colour_chunks(content: bytes | memoryview) -> tuple[tuple[bytes, bytes], ...]:
+Chunks = tuple[tuple[bytes, bytes], ...]
+"""Kinds of chunks with their data."""
+
+
+def read_colour_chunks(content: bytes | memoryview) -> Chunks:
     """Chunks by which a file says how its levels look without a profile: kind and data.
 
     Source: PNG 3rd edition, 11.3.2.1 (cHRM), 11.3.2.2 (gAMA), 11.3.2.5 (sRGB).
@@ -61,14 +65,16 @@ def read_colour_chunks(content: bytes | memoryview) -> tuple[tuple[bytes, bytes]
     for kind, start, end in read_chunks(content):
         if kind == b"IDAT":
             break
-        if lengths.get(kind) == end - start and any(
-            content[start:end] if kind == b"gAMA" else b"1"
-        ):
-            found.setdefault(kind, bytes(content[start:end]))
+        if lengths.get(kind) != end - start:
+            continue
+        data = bytes(content[start:end])
+        if kind == b"gAMA" and not any(data):  # A gamma of nothing says nothing.
+            continue
+        found.setdefault(kind, data)
     return tuple(found.items())
 
 
-def describe_colour_chunks(chunks: Sequence[tuple[bytes, bytes]]) -> str:
+def describe_colour_chunks(chunks: Chunks) -> str:
     """What such chunks say that is not sRGB, in words; empty where they say sRGB."""
     said, words = dict(chunks), []
     if b"sRGB" in said:

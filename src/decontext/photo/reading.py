@@ -7,7 +7,6 @@ decoders raise many things on damaged files, and none of them comes through.
 import hashlib
 import io
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +23,12 @@ from decontext.photo.limits import check_pixels
 from decontext.photo.metadata import read_metadata
 from decontext.photo.opening import Readable, explained, identify, open_file, read_all
 from decontext.photo.photo import SMALLEST_SIDE, Photo
-from decontext.photo.png import describe_colour_chunks, read_colour_chunks, read_colour_codes
+from decontext.photo.png import (
+    Chunks,
+    describe_colour_chunks,
+    read_colour_chunks,
+    read_colour_codes,
+)
 from decontext.photo.unfolding import choose_profile, unfold
 
 _NAMES = {
@@ -87,8 +91,11 @@ def read_image(
     icc = image.info.get("icc_profile")
     icc = icc if isinstance(icc, bytes) and icc else None
     deep = None
+    colours: Chunks = ()
     if file is not None:
-        coded, more = _look_into(file, image.format or "", name, has_profile=icc is not None)
+        coded, colours, more = _look_into(
+            file, image.format or "", name, has_profile=icc is not None
+        )
         icc, left_out = icc or coded, [*left_out, *more]
         check_planes(image)
         if is_deep(image):
@@ -107,9 +114,8 @@ def read_image(
     icc, space, icc_notes = choose_profile(icc, picture.mode)
     options = _read_options(image)
     if file is not None and file_format == "PNG":
-        file.seek(0)
-        options["png_colours"] = read_colour_chunks(file.read(_PNG_HEAD))
-        icc_notes = (*icc_notes, *_note_colours(options["png_colours"], icc))
+        options["png_colours"] = colours
+        icc_notes = (*icc_notes, *_note_colours(colours, icc))
     pixels, alpha, own = unfold(picture, deep, icc=icc, space=space, shown=kept.shown)
     return Photo(
         pixels=pixels,
@@ -144,13 +150,14 @@ def _load(
 
 def _look_into(
     file: IO[bytes], file_format: str, name: str, *, has_profile: bool
-) -> tuple[bytes | None, list[str]]:
-    """What Pillow does not say of a file: a profile made of colour codes, and notes.
+) -> tuple[bytes | None, Chunks, list[str]]:
+    """What Pillow does not say of a file: a profile made of colour codes, chunks, and notes.
 
     Raises:
         InputError: its colours are of HDR, or not known.
     """
     codes, notes = None, []
+    colours: Chunks = ()
     if file_format in ("HEIF", "AVIF"):
         file.seek(0)
         said = describe_boxes(file.read())
@@ -161,13 +168,14 @@ def _look_into(
             notes.append(f"left out: {', '.join(said.others)} in the file")
     elif file_format == "PNG":
         file.seek(0)
-        codes = read_colour_codes(file.read(_PNG_HEAD))
+        head = file.read(_PNG_HEAD)
+        codes, colours = read_colour_codes(head), read_colour_chunks(head)
     behind = describe_behind(file, file_format)
     if behind:
         notes.append(f"left out: {behind}")
     if codes is None or (has_profile and codes[1] not in (16, 18)):
-        return None, notes
-    return profile_of_codes(*codes, name), notes
+        return None, colours, notes
+    return profile_of_codes(*codes, name), colours, notes
 
 
 def _check_form(image: Image.Image, name: str) -> list[str]:
@@ -192,12 +200,12 @@ def _check_form(image: Image.Image, name: str) -> list[str]:
     return notes
 
 
-def _note_colours(chunks: Sequence[tuple[bytes, bytes]], icc: bytes | None) -> list[str]:
+def _note_colours(chunks: Chunks, icc: bytes | None) -> list[str]:
     """A note on what editors do not heed, unlike some programs that show the file."""
     said = "" if icc else describe_colour_chunks(chunks)
-    return [f"the file names {said}, which editors do not heed; it is kept in PNG files"] * bool(
-        said
-    )
+    if not said:
+        return []
+    return [f"the file names {said}, which editors do not heed; it is kept in PNG files"]
 
 
 def _is_sequence(image: Image.Image) -> bool:

@@ -15,6 +15,7 @@ import tiny_models
 import torch
 import transformers
 from PIL import Image
+from small_people import save_people
 
 import decontext
 from decontext.cli.commands import run_command
@@ -27,7 +28,6 @@ from decontext.evaluation.protocols.people import find_people, take_shard
 from decontext.evaluation.protocols.plans import build_parts
 from decontext.evaluation.protocols.published import PHOTO, find_published
 from decontext.evaluation.protocols.run import Task, find_originals, read_all, run_protocol
-from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
 
 TINY = {"steps": 1, "working_size": "ordinary", "blocks": "double:0", "strength": "gentle"}
 
@@ -40,14 +40,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two people with a photo each of the same name, a folder without, and a list of pairs."""
-    folder = tmp_path_factory.mktemp("people")
-    for name, source, box in (
-        ("eileen", ASTRONAUT, (100, 0, 350, 250)),
-        ("grace", GRACE_HOPPER, (100, 0, 450, 350)),
-    ):
-        (folder / name).mkdir()
-        with Image.open(source) as image:
-            image.convert("RGB").crop(box).resize((64, 64)).save(folder / name / "1.png")
+    folder = save_people(tmp_path_factory.mktemp("people"))
     shutil.copy(folder / "grace" / "1.png", folder / "grace" / "1.protected.png")
     (folder / "nobody").mkdir()
     pairs = [

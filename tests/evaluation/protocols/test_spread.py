@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import tiny_models
-from PIL import Image
+from small_people import save_people
 
 from decontext.cli.commands import run_command
 from decontext.editors import Editor
@@ -20,7 +20,6 @@ from decontext.evaluation.protocols.page import part_table
 from decontext.evaluation.protocols.run import Task, run_protocol
 from decontext.evaluation.protocols.spread import Worker, count_people, run_on_ray
 from decontext.folders.photo import EditorChoice
-from decontext.photo.portraits import ASTRONAUT, GRACE_HOPPER
 
 TINY = {"steps": 1, "working_size": "ordinary", "blocks": "double:0", "method": "sign"}
 
@@ -33,14 +32,7 @@ def choice(tmp_path_factory: pytest.TempPathFactory) -> EditorChoice:
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
-    folder = tmp_path_factory.mktemp("people")
-    for name, source, box in (
-        ("eileen", ASTRONAUT, (100, 0, 350, 250)),
-        ("grace", GRACE_HOPPER, (100, 0, 450, 350)),
-    ):
-        (folder / name).mkdir()
-        with Image.open(source) as image:
-            image.convert("RGB").crop(box).resize((64, 64)).save(folder / name / "1.png")
+    folder = save_people(tmp_path_factory.mktemp("people"))
     return Task(
         protocol="decontext", folder=folder, parts=("baseline",), edit_steps=1, settings=TINY
     )

@@ -252,7 +252,6 @@ def count_dimensions(transformer: Any) -> Dimensions:
     matrices = _token_matrices(kinds[0])
     streams = 2 if any(n.endswith("add_q_proj") for n, _ in kinds[0].named_modules()) else 1
     entries = [sum(_token_matrices(block, before_attention=True)) for block in kinds]
-    gated = any("swiglu" in type(m).__name__.lower() for m in kinds[0].modules())
     return Dimensions(
         double=double,
         single=single,
@@ -267,19 +266,19 @@ def count_dimensions(transformer: Any) -> Dimensions:
         double_entry=entries[0] // streams if double else 0,
         single_entry=entries[-1] if single else 0,
         largest_matrix=max(w.numel() for block in kinds for w in block.parameters()),
-        gated=gated,
         causal=bool(transformer.config.get("causal_condition", False)),
-        kept=_choose_kept(transformer, gated=gated),
+        kept=_choose_kept(transformer, kinds[0]),
     )
 
 
-def _choose_kept(transformer: Any, *, gated: bool) -> Kept:
+def _choose_kept(transformer: Any, block: nn.Module) -> Kept:
     """What was counted for blocks of this kind."""
     config = transformer.config
     if config.get("causal_condition", False):
         return CAUSAL
     if type(transformer).__name__.startswith("QwenImage"):
         return TWO_TIMES if config.get("zero_cond_t", False) else QWEN
+    gated = any("swiglu" in type(m).__name__.lower() for m in block.modules())
     return GATED if gated else PLAIN
 
 

@@ -98,7 +98,6 @@ class Dimensions:
         double_entry, single_entry: of these, the ones before attention: of the last block that is
             measured no others are used.
         largest_matrix: of a block.
-        gated: whether the feed-forward of a block has a gate.
         causal: whether text and pictures do not see the target.
         kept: what its blocks keep in a whole pass.
     """
@@ -114,7 +113,6 @@ class Dimensions:
     largest_matrix: int
     double_entry: int = 0
     single_entry: int = 0
-    gated: bool = False
     causal: bool = False
     kept: Kept = PLAIN
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from decontext.cluster.actor import raise_error
-from decontext.cluster.run import Cluster, running_ray
+from decontext.cluster.run import Cluster, choose_workers, explained, running_ray
 from decontext.editors import Editor
 from decontext.errors import DecontextError, InputError
 from decontext.evaluation.photo_run import Instruments, OnProgress
@@ -104,9 +104,7 @@ def run_on_ray(
     with running_ray(cluster, threads=threads):
         import ray
 
-        gpus = ray.cluster_resources().get("GPU", 0.0)
-        on_gpu = gpus >= 1 and not str(choice.device or "").startswith("cpu")
-        workers = min(cluster.workers or (int(gpus) if on_gpu else 1), people)
+        workers, on_gpu = choose_workers(cluster, choice.device, people)
         count = min(people, workers * SHARES_OF_A_WORKER)
         tasks = [replace(task, shard=(number, count)) for number in range(1, count + 1)]
         remote: Any = ray.remote(
@@ -139,24 +137,17 @@ def _collect(
     workers: Sequence[Any], tasks: Sequence[Task], on_progress: OnProgress | None
 ) -> tuple[Part, ...]:
     """Hand out all shares and wait for them."""
-    from ray.exceptions import RayError
     from ray.util import ActorPool
 
     pool: Any = ActorPool(list(workers))
     tell = on_progress or (lambda done, total, what: None)
     parts: tuple[Part, ...] = ()
     tell(0, len(tasks), "shares")
-    try:
+    with explained():
         found = pool.map_unordered(lambda worker, task: worker.do.remote(task), list(tasks))
         for done, (made, error) in enumerate(found, 1):
             if error:
                 raise_error(error)
             parts = made
             tell(done, len(tasks), "shares")
-    except RayError as error:
-        reason = str(error).strip().split("\n")[-1]
-        raise DecontextError(
-            f"Ray stopped the run ({type(error).__name__}: {reason}).",
-            "What is done is kept; the same command goes on.",
-        ) from error
     return parts
