@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from decontext.attention import resolve_blocks
 from decontext.editors.weights.plan import (
     FLUX_ENCODER,
+    GATED,
     PLAIN,
     WEIGHT_BYTES,
     Demand,
@@ -105,7 +106,7 @@ def test_what_the_autoencoder_keeps_is_there_beside_what_the_blocks_keep() -> No
 def test_gated_blocks_keep_more() -> None:
     size = {"num_layers": 8, "num_single_layers": 48}
     gated = count_published("Flux2Transformer2DModel", size)
-    assert gated.gated and not count_published("FluxTransformer2DModel", size).gated
+    assert gated.kept == GATED and count_published("FluxTransformer2DModel", size).kept == PLAIN
     assert gated.parameters() == 32_223_281_152  # of FLUX.2 dev
 
 
