@@ -1,4 +1,4 @@
-"""Where a photo looks like skin, and what counts more there."""
+"""Where a photo looks like skin."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from torch import Tensor
 
 from decontext.photo.images import read_pixels
 from decontext.photo.portraits import ASTRONAUT
-from decontext.visibility.distance import TO_YCC, VisibleDistance, blend_bands
-from decontext.visibility.layers import Layers
+from decontext.visibility.distance import TO_YCC, blend_bands
 from decontext.visibility.skin import skin_like
 
 PALE, DARK = (224, 172, 140), (110, 68, 48)
@@ -38,20 +37,3 @@ def test_a_face_is_found_in_a_photo() -> None:
     likeness = _likeness(read_pixels(ASTRONAUT))
     assert float(likeness[..., 90:150, 200:250].mean()) > 0.8  # the face
     assert float(likeness[..., 430:500, 330:420].mean()) < 0.1  # the black visor
-
-
-def test_coarse_colour_counts_more_on_skin_and_brightness_does_not() -> None:
-    generator = torch.Generator().manual_seed(0)
-    patches = torch.randn((1, 1, 4, 4), generator=generator).repeat_interleave(8, -1)
-    patches = patches.repeat_interleave(8, -2) * 2 / 255
-    colour = torch.cat([patches, -patches * 0.299 / 0.587, torch.zeros_like(patches)], dim=1)
-    skin, sky = (VisibleDistance(_plain(one)) for one in (PALE, SKY))
-    assert float(skin(colour)) > 2 * float(sky(colour))
-    brightness = patches.expand_as(colour)
-    assert float(skin(brightness)) == pytest.approx(float(sky(brightness)), rel=0.01)
-
-
-def test_layers_have_smaller_units_of_coarse_colour_on_skin() -> None:
-    skin, sky = (Layers(_plain(one)).units for one in (PALE, SKY))
-    assert float(skin[2][:, 1:].mean()) < 0.7 * float(sky[2][:, 1:].mean())
-    assert torch.allclose(skin[2][:, :1], sky[2][:, :1], rtol=1e-3)

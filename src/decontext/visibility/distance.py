@@ -5,7 +5,7 @@ two colour differences and looked at from ever further away: each scale is the o
 half the size. At each scale and in each of the three it counts by how much of it people (as
 SSIMULACRA2 and ColorVideoVDP model them) let pass there, and by what the photo itself hides:
 change is seen less in texture of its own scale and colour than on skin and sky. Coarse scales count
-most: a blotch is seen where grain is not. Colour counts more on skin (`skin`).
+most: a blotch is seen where grain is not. Skin and plain places are guarded (`guard`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from decontext.visibility.skin import guard_skin
+from decontext.visibility.guard import guard
 
 LUMA = (0.299, 0.587, 0.114)
 TO_YCC = (LUMA, (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
@@ -105,14 +105,14 @@ def blend_bands(picture: Tensor, to_ycc: Tensor, times: int) -> Tensor:
 
 def tolerance(scale: Tensor, octave: int) -> Tensor:
     """How much less a change is seen at each place of a photo's scale than elsewhere, as its square
-    counts: more where the photo hides it, and of colour less on skin."""
-    return hiding(scale) / guard_skin(scale, octave)
+    counts: more where the photo hides it, less where it is guarded."""
+    contrast = local_contrast(scale)
+    return hiding(contrast) / guard(scale, contrast[:, 0:1], octave)
 
 
-def hiding(scale: Tensor) -> Tensor:
+def hiding(contrast: Tensor) -> Tensor:
     """How much less a change is seen than where nothing hides it, as its square counts: from 1."""
-    contrast = (local_contrast(scale) / HIDING_CONTRAST).square_().add_(1)
-    return contrast.pow_(_HIDING_POWER)
+    return (contrast / HIDING_CONTRAST).square_().add_(1).pow_(_HIDING_POWER)
 
 
 def local_contrast(picture: Tensor) -> Tensor:

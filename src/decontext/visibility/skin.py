@@ -1,6 +1,6 @@
-"""Where a photo looks like skin, and how much more a change of colour counts there.
+"""Where a photo looks like skin.
 
-Beside `distance`, which asks. People know how skin looks: a face that is pink and yellow in patches
+Beside `guard`, which asks. People know how skin looks: a face that is pink and yellow in patches
 is seen at once, where the same change on a wall is not. Scores such as SSIMULACRA2 do not know
 that. What is asked is colour alone, so wood and sand count as skin too: they lose nothing by it.
 """
@@ -9,13 +9,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-
-COUNTS = 4.0
-"""How many times as much the square of a change of colour counts on skin. What other numbers
-brought is in docs/visibility.md."""
-
-FIRST_OCTAVE = 2
-"""From pixels of 4 x 4 of the photo on: finer colour is hardly seen anywhere."""
 
 HUE, SPREAD = 52.0, 22.0
 """Degrees from blue's complement to red: of skin from pale to dark, and how far from it."""
@@ -42,17 +35,6 @@ def skin_like(scale: Tensor) -> Tensor:
         * _rise(colour, LEAST_COLOUR, CLEAR_COLOUR)
         * _rise(brightness, DARKEST, CLEAR_BRIGHTNESS)
     )
-
-
-def guard_skin(scale: Tensor, octave: int) -> Tensor:
-    """How many times as much the square of a change counts at each place because it is skin.
-
-    `(1, 3, height, width)`, from 1, for a photo's scale of an octave. Brightness counts as ever.
-    """
-    counts = torch.ones_like(scale)
-    if octave >= FIRST_OCTAVE:
-        counts[:, 1:] += (COUNTS - 1) * skin_like(scale)
-    return counts
 
 
 def _rise(values: Tensor, low: float, high: float) -> Tensor:
