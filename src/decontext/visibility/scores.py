@@ -112,10 +112,10 @@ def estimate_score(distance: float) -> float:
     """About which SSIMULACRA2 a distance stands for, where that is not installed.
 
     Source: a fit to the 48 random changes of docs/visibility.json (`python -m benchmarks.visibility
-    scores --ratios 2 --people 1`): 4.4 points off in the mean, correlation 0.95, before colour
-    counted more on skin. What it is now is in docs/visibility.md.
+    scores --ratios 2 --photos 90002,grace_hopper,astronaut`): 4.7 points off in the mean,
+    correlation 0.97. How far off it is at other sizes is in docs/visibility.md.
     """
-    return 100 - 19.3 * math.sqrt(distance)
+    return 100 - 8.4 * math.sqrt(distance)
 
 
 def ssimulacra2(original: Tensor, protected: Tensor) -> float | None:
