@@ -102,7 +102,7 @@ def main() -> None:
     }
     for row in parts[arguments.part]():
         print(json.dumps(row), flush=True)
-        _keep(arguments.results, arguments.part, row)
+        keep_row(arguments.results, arguments.part, row)
 
 
 def load_photos(ratio: int, names: Sequence[str]) -> Iterator[tuple[str, Photo]]:
@@ -283,7 +283,7 @@ def _counted(editor: Any) -> Iterator[dict[bool, int]]:
         kind.attend_latents = attend
 
 
-def _keep(results: Path, part: str, row: dict[str, Any]) -> None:
+def keep_row(results: Path, part: str, row: dict[str, Any]) -> None:
     """Add a row to the results; several processes may do it in turn."""
     with (FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -56,7 +56,6 @@ def least_visible_steps(
         generator: of the copies, the draws and the first change.
         start: a picture found before, to go on from.
     """
-    worst = worst_of([_Judge(one, saving) for one in judged_proportions])
 
     def expect(image: Tensor, kind: str) -> Tensor:
         copy = draw_copy(kind, settings.robust, photo.size, generator)
@@ -66,7 +65,7 @@ def least_visible_steps(
         expect,
         photo.pixels,
         build_demands(settings, times_as_long(photo.size, sizes)),
-        judge=lambda image: float(worst(image)),
+        judge=least_judge(judged_proportions, saving),
         epsilon=settings.budget,
         steps=settings.steps,
         generator=generator,
@@ -75,6 +74,14 @@ def least_visible_steps(
         start=start,
     )
     return (yield from search)
+
+
+def least_judge(
+    proportions: Sequence[Objective], saving: Callable[[Tensor], Tensor]
+) -> Callable[[Tensor], float]:
+    """What judges a picture: its mean proportion as saved, of the editor it does worst against."""
+    worst = worst_of([_Judge(one, saving) for one in proportions])
+    return lambda image: float(worst(image))
 
 
 def build_demands(settings: ProtectSettings, ratio: float) -> Demands:

@@ -96,7 +96,7 @@ def lessen(
     while True:
         index, place = index + 1, place + 1
         kind = demands.draw()
-        size = LAST_STEP + (FIRST_STEP - LAST_STEP) * _left(place, planned)
+        size = LAST_STEP + (FIRST_STEP - LAST_STEP) * left(place, planned)
         value, seen = search.step(function, kind, demands.weight, size)
         demands.learn(kind, value / start_value)
         at_aim = demands.reached and not demands.passed
@@ -162,7 +162,7 @@ def _crossing(places: list[float], values: list[float]) -> float:
     return min(max(place, _WEAKEST), _STRONGEST)
 
 
-def _left(index: int, planned: int) -> float:
+def left(index: int, planned: int) -> float:
     """How much of the way from the first step size to the last is left: 1 to 0 along a cosine."""
     rising = min(1.0, index / WARMING)
     return rising * (1 + math.cos(math.pi * min(1.0, index / planned))) / 2
