@@ -27,6 +27,8 @@ def write_page(results: dict[str, Any]) -> None:
     put(PAGE, "frontier", _frontier_table(rows), measured=False)
     put(PAGE, "copies", _copies_table(ours), measured=False)
     put(PAGE, "calibration", _calibration_table(results["calibration"]), measured=False)
+    put(PAGE, "guard", _guard_table(results["guard"]), measured=False)
+    put(PAGE, "tried", _tried_table(results["tried"]), measured=False)
 
 
 def groups(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
@@ -137,6 +139,41 @@ def _calibration_table(rows: Sequence[Row]) -> str:
          "SSIMULACRA2 estimated from it, mean miss"],
         lines,
     )  # fmt: skip
+
+
+def _guard_table(rows: Sequence[Row]) -> str:
+    """The distance with other numbers of its guard of plain places."""
+    lines = [
+        [
+            f"{row['counts']:g}",
+            f"{row['contrast']:g}",
+            f"{row['ssimulacra2']:.2f}",
+            f"{row['jod']:.2f}",
+            f"{row['miss']:.1f}",
+        ]
+        for row in rows
+    ]
+    heads = ["times that plain places count", "contrast by which a place is no longer plain",
+             "rank correlation with SSIMULACRA2", "with JOD",
+             "SSIMULACRA2 by a line, mean miss"]  # fmt: skip
+    return table(heads, lines)
+
+
+def _tried_table(rows: Sequence[Row]) -> str:
+    """Other ways to search, photo by photo, in the order in which they were run."""
+    copies = list(rows[0]["falls"])
+    lines = [
+        [
+            row["photo"],
+            row["way"],
+            f"{row['ssimulacra2']:.0f}",
+            "" if row["jod"] is None else f"{row['jod']:.1f}",
+            str(row["passes_with_gradient"]),
+            *(f"{row['falls'][name]:.2f}" for name in copies),
+        ]
+        for row in sorted(rows, key=lambda row: str(row["photo"]))
+    ]
+    return table(["photo", "search", "SSIMULACRA2", "JOD", "passes with gradient", *copies], lines)
 
 
 def _agreement(rows: Sequence[Row], score: str) -> str:

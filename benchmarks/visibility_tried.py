@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -250,14 +250,6 @@ def move(image: Tensor, right: int, down: int) -> Tensor:
     reach = max(abs(right), abs(down))
     around = functional.pad(image, (reach,) * 4, mode="replicate")
     return around[..., reach - down : reach - down + height, reach - right : reach - right + width]
-
-
-def rows_of(results: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The rows, photo by photo in the order of the ways."""
-    order = [way.name for way in WAYS]
-    yield from sorted(
-        results.get("tried", []), key=lambda row: (row["photo"], order.index(row["way"]))
-    )
 
 
 if __name__ == "__main__":

@@ -55,14 +55,19 @@ def test_people_and_photographs_are_told_apart() -> None:
 
 def test_summary_says_median_and_worst(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "page.md"
-    names = ("summary", "frontier", "copies", "calibration")
+    names = ("summary", "frontier", "copies", "calibration", "guard", "tried")
     page.write_text("".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in names))
     monkeypatch.setattr(visibility_page, "PAGE", page)
     changes = [
         {"ratio": 2, "distance": distance, "ssimulacra2": 100 - distance, "jod": jod}
         for distance, jod in ((1.0, 9.0), (4.0, 9.5), (9.0, 9.9))
     ]
-    write_page({"frontier": ROWS, "calibration": changes})
+    guard = {"counts": 9.0, "contrast": 3.0, "ssimulacra2": 0.96, "jod": 0.92, "miss": 5.1}
+    tried = {"photo": "90000", "way": "default", "ssimulacra2": 68.1, "jod": None,
+             "passes_with_gradient": 42, "falls": {"none": 0.6, "moved-1": 0.05}}  # fmt: skip
+    write_page({"frontier": ROWS, "calibration": changes, "guard": [guard], "tried": [tried]})
+    assert "| 9 | 3 | 0.96 | 0.92 | 5.1 |" in part(page, "guard")
+    assert "| 90000 | default | 68 |  | 42 | 0.60 | 0.05 |" in part(page, "tried")
     assert "| 2x | 3 | 1.00 | -1.00 |" in part(page, "calibration")
     people = part(page, "summary").splitlines()[2]
     assert "| 70 (65) |" in people and "| 0.40 (0.40) | 0.10 (0.10) |" in people

@@ -44,6 +44,8 @@ ELSEWHERE = {
     ("visibility.md", "frontier"),
     ("visibility.md", "copies"),
     ("visibility.md", "calibration"),
+    ("visibility.md", "guard"),
+    ("visibility.md", "tried"),
     ("measuring.md", "study"),  # tests/study/test_verdicts.py
     ("cluster.md", "sizing"),
     ("README.md", demonstration.NUMBERS),
