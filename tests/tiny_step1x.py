@@ -2,8 +2,9 @@
 
 `save_tiny_step1x(folder)` writes the single file of a version, `vae.safetensors` and a folder with
 a tiny Qwen2.5-VL and its tokenizer. The names and shapes of a transformer of any size come from
-`transformer_shapes`, which is also what the full-size layout is checked with. Nothing is
-downloaded; the same seed gives the same files.
+`transformer_shapes`, which is also what the full-size layout is checked with.
+`save_tiny_step1x_v1_2(folder)` writes a folder in diffusers' layout, as v1.2 is published. Nothing
+is downloaded; the same seed gives the same files.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from decontext.editors.step1x.text import read_prefix
-from decontext.editors.step1x_edit import V1_0, V1_1
+from decontext.editors.step1x.text_v1_2 import read_prefix as read_prefix_v1_2
+from decontext.editors.step1x.versions import V1_0, V1_1
+from decontext.editors.step1x.weights import build_autoencoder, read_layout
 from decontext.editors.weights.loading import quiet
 from decontext.editors.weights.shards import WeightFiles
 
@@ -45,6 +48,26 @@ TINY: dict[str, int] = {
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>"]
 LANGUAGE = "Qwen2.5-VL-7B-Instruct"
 VAE_WIDTHS = (8, 8, 16, 16)
+CONNECTOR_HEADS, ROPE = 3, (8, 12, 12)
+"""Of the small v1.2, as its configuration says them; not what they would be without it."""
+
+OTHER_NAMES = {
+    "time_text_embed.timestep_embedder.linear_1": "time_embed.in_layer",
+    "time_text_embed.timestep_embedder.linear_2": "time_embed.out_layer",
+    "time_text_embed.text_embedder.linear_1": "vec_embed.in_layer",
+    "time_text_embed.text_embedder.linear_2": "vec_embed.out_layer",
+}
+"""Layers of FLUX, and what the folder in diffusers' layout calls them."""
+
+TEMPLATE = (
+    "{% for message in messages %}{% if loop.first and message.role != 'system' %}"
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+    "<|im_start|>{{ message.role }}\n{% for part in message.content %}"
+    "{% if part.type == 'image' %}{% if add_vision_id %}Picture 1: {% endif %}"
+    "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part.text }}{% endif %}{% endfor %}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""Words a question with one picture as Qwen2.5-VL's own template does."""
 
 
 class HeldTensors(WeightFiles):
@@ -82,11 +105,77 @@ def save_tiny_step1x(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def save_tiny_language_model(folder: Path, *, seed: int = 0) -> Path:
-    """A Qwen2.5-VL of two layers each, in the layout of the published one."""
+def save_tiny_step1x_v1_2(folder: Path, *, seed: int = 0, letters: bool = True) -> Path:
+    """v1.2 in diffusers' layout; `letters` is what its configuration says of quoted letters.
+
+    Its autoencoder's distribution has no width, so that a sample of it is its mode.
+    """
+    import diffusers
+
+    generator = torch.Generator().manual_seed(seed)
+    shapes = transformer_shapes(**TINY) | connector_shapes(**TINY, scaled=False)
+    tensors = as_diffusers(_fill(shapes, generator))
+    letter = _linear("text_token_mapping", TINY["states_width"], TINY["text_width"])
+    tensors |= _fill(letter, generator)
+    tensors["proj_out.weight"] *= 2  # so that guidance is tamed at some tokens and not at others
+    (folder / "transformer").mkdir(parents=True)
+    save_file(tensors, folder / "transformer" / "diffusion_pytorch_model.safetensors")
+    config = {
+        "_class_name": "Step1XEditTransformer2DModel",
+        "in_channels": TINY["channels"],
+        "num_layers": TINY["double"],
+        "num_single_layers": TINY["single"],
+        "attention_head_dim": TINY["head"],
+        "num_attention_heads": TINY["width"] // TINY["head"],
+        "joint_attention_dim": TINY["text_width"],
+        "vector_in_dim": TINY["pooled"],
+        "connector_in_channels": TINY["states_width"],
+        "connector_hidden_size": TINY["text_width"],
+        "connector_heads_num": CONNECTOR_HEADS,
+        "axes_dims_rope": ROPE,
+        "enable_text_token_mapping": letters,
+    }
+    (folder / "transformer" / "config.json").write_text(json.dumps(config))
+    vae = _fill(autoencoder_shapes(VAE_WIDTHS), generator)
+    vae["encoder.conv_out.weight"][16:], vae["encoder.conv_out.bias"][16:] = 0, -40
+    build_autoencoder(vae).save_pretrained(folder / "vae")
+    scheduler: Any = diffusers.FlowMatchEulerDiscreteScheduler
+    scheduler(use_dynamic_shifting=True).save_pretrained(folder / "scheduler")
+    save_tiny_language_model(
+        folder / "text_encoder", seed=seed, wording=read_prefix_v1_2(), generator=generator
+    )
+    tokenizer = build_tiny_tokenizer(read_prefix_v1_2())
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder / "processor")
+    (folder / "model_index.json").write_text('{"_class_name": "Step1XEditPipelineV1P2"}')
+    return folder
+
+
+def as_diffusers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of transformer and connector under the names of the folder in diffusers' layout."""
+    renamed = {n: t for n, t in tensors.items() if n.startswith("connector.")}
+    transformer = read_layout(HeldTensors(tensors), scaled=False).transformer
+    for name in sorted(transformer.names()):
+        layer, last = name.rsplit(".", 1)
+        tensor = transformer.read(name).clone()
+        renamed[f"{OTHER_NAMES.get(layer, layer)}.{last}"] = tensor
+    return renamed
+
+
+def save_tiny_language_model(
+    folder: Path,
+    *,
+    seed: int = 0,
+    wording: str | None = None,
+    generator: torch.Generator | None = None,
+) -> Path:
+    """A Qwen2.5-VL of two layers each, in the layout of the published one.
+
+    With a `generator` its weights are drawn from that, whatever transformers draws at the start.
+    """
     import transformers
 
-    tokenizer = build_tiny_tokenizer()
+    tokenizer = build_tiny_tokenizer(wording)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         config = transformers.Qwen2_5_VLConfig(
@@ -117,6 +206,9 @@ def save_tiny_language_model(folder: Path, *, seed: int = 0) -> Path:
             initializer_range=0.2,
         )
         model = transformers.Qwen2_5_VLForConditionalGeneration(config)
+    if generator is not None:
+        held = {name: tuple(tensor.shape) for name, tensor in sorted(model.state_dict().items())}
+        model.load_state_dict(_fill(held, generator))
     with quiet(local=True):
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -244,7 +336,7 @@ def _fill(shapes: Shapes, generator: torch.Generator) -> dict[str, Tensor]:
     return tensors
 
 
-def build_tiny_tokenizer() -> Any:
+def build_tiny_tokenizer(wording: str | None = None) -> Any:
     """About one token for a word of the fixed wording, one for a letter of anything else."""
     import transformers
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
@@ -262,7 +354,7 @@ def build_tiny_tokenizer() -> Any:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    trained.train_from_iterator([read_prefix(), "You are a helpful assistant."], trainer)
+    trained.train_from_iterator([wording or read_prefix(), "You are a helpful assistant."], trainer)
     model = json.loads(trained.to_str())["model"]
     merges = [tuple(merge) for merge in model["merges"]]
     vocabulary = {"<|endoftext|>": 0} | {p: i + 1 for p, i in model["vocab"].items()}

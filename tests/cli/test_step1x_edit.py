@@ -10,19 +10,24 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_step1x import save_tiny_step1x
+from tiny_step1x import save_tiny_step1x, save_tiny_step1x_v1_2
 
 from decontext import cli
 from decontext.report import FORMAT
 from decontext.settings import ProtectSettings
 
 SIZE = (120, 84)
-"""No square, and no multiple of anything; about 608 x 416 at the editor's working size."""
+"""No square, and no multiple of anything."""
+
+WORKING = {"step1x-edit-v1.2": (1216, 848)}
+"""Working sizes that are not that of the other versions."""
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_step1x(tmp_path_factory.mktemp("step1x"))
+    folder = save_tiny_step1x(tmp_path_factory.mktemp("step1x"))
+    save_tiny_step1x_v1_2(folder / "v1.2")
+    return folder
 
 
 @pytest.fixture
@@ -56,6 +61,8 @@ def pixels(path: Path) -> Any:
         ("step1x-edit", ()),
         ("step1x-edit-v1.0", ("--working-size", "96", "--refresh-text", "2")),
         ("step1x-edit", ("--working-size", "96", "--count-vlm-tokens", "--precision", "float32")),
+        ("step1x-edit-v1.2", ("--working-size", "96", "--refresh-text", "2")),
+        ("step1x-edit-v1.2", ("--working-size", "96", "--count-vlm-tokens")),
     ],
 )
 def test_photo_is_protected_verified_and_edited(
@@ -74,6 +81,7 @@ def test_photo_is_protected_verified_and_edited(
     config.write_text(
         json.dumps({"format": FORMAT, "settings": settings.to_dict()}), encoding="utf-8"
     )
+    weights = weights / "v1.2" if name in WORKING else weights
     editor = ["--editor", name, "--weights", weights, "--device", "cpu"]
     target = tmp_path / "out.png"
     code, result, err = run(
@@ -89,7 +97,8 @@ def test_photo_is_protected_verified_and_edited(
     code, result, err = run("edit", target, "make the person smile", "-o", edited, *editor,
                             "--steps", 2)  # fmt: skip
     assert code == 0, (result, err)
-    assert result["size"] == [608, 416] and pixels(edited).shape == (416, 608, 3)
+    width, height = WORKING.get(name, (608, 416))
+    assert result["size"] == [width, height] and pixels(edited).shape == (height, width, 3)
 
 
 def test_other_weights_than_step1x_edits_are_refused(run: Any, photo: Path, tmp_path: Path) -> None:

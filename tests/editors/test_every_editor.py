@@ -14,7 +14,7 @@ from tiny_flux2 import save_tiny_flux2
 from tiny_longcat import save_tiny_longcat
 from tiny_models import save_tiny_pipeline
 from tiny_qwen import save_tiny_causal, save_tiny_qwen
-from tiny_step1x import save_tiny_step1x
+from tiny_step1x import save_tiny_step1x, save_tiny_step1x_v1_2
 from torch import Tensor
 
 from decontext.analysis.measure import map_proportions, time_gradients
@@ -40,6 +40,7 @@ SAVE: dict[str, Callable[[Path], Path]] = {
     "qwen-image-edit": partial(save_tiny_qwen, several=False),
     "qwen-image-edit-2509": save_tiny_qwen,
     "step1x-edit": save_tiny_step1x,
+    "step1x-edit-v1.2": lambda folder: save_tiny_step1x_v1_2(folder / "v1.2"),
 }
 """Writes a small model in the published layout into a folder."""
 

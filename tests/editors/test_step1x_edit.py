@@ -16,9 +16,11 @@ from safetensors.torch import load_file, save_file
 from tiny_step1x import (
     FULL,
     LANGUAGE,
+    OTHER_NAMES,
     TINY,
     VAE_WIDTHS,
     HeldTensors,
+    as_diffusers,
     autoencoder_shapes,
     connector_shapes,
     hold_shapes,
@@ -33,8 +35,9 @@ from decontext.editors.flux.family import prepare_transformer
 from decontext.editors.step1x.pixels import GRID, fit, to_patches
 from decontext.editors.step1x.sampling import guide
 from decontext.editors.step1x.text import POSITIONS, spell_quoted
+from decontext.editors.step1x.versions import V1_0, V1_1
 from decontext.editors.step1x.weights import build_autoencoder, read_layout
-from decontext.editors.step1x_edit import V1_0, V1_1, Step1XEditor
+from decontext.editors.step1x_edit import Step1XEditor
 from decontext.editors.weights.transformer import build_flux
 from decontext.errors import EditorError, InputError
 from decontext.objectives import Passes, context_proportion
@@ -229,19 +232,8 @@ def test_layout_of_diffusers_gives_the_same_numbers(
 
 def _as_diffusers(folder: Path, target: Path) -> Path:
     """The same weights as the repository in diffusers' layout holds them: eight other names."""
-    other = {
-        "time_text_embed.timestep_embedder.linear_1": "time_embed.in_layer",
-        "time_text_embed.timestep_embedder.linear_2": "time_embed.out_layer",
-        "time_text_embed.text_embedder.linear_1": "vec_embed.in_layer",
-        "time_text_embed.text_embedder.linear_2": "vec_embed.out_layer",
-    }
-    tensors = load_file(folder / V1_1.file)
-    renamed = {n: t for n, t in tensors.items() if n.startswith("connector.")}
-    transformer = read_layout(HeldTensors(tensors), scaled=False).transformer
-    for name in transformer.names():
-        layer, last = name.rsplit(".", 1)
-        renamed[f"{other.get(layer, layer)}.{last}"] = transformer.read(name).clone()
-    assert sum(layer in name for layer in other.values() for name in renamed) == 8
+    renamed = as_diffusers(load_file(folder / V1_1.file))
+    assert sum(layer in name for layer in OTHER_NAMES.values() for name in renamed) == 8
     for part in ("transformer", "processor"):
         (target / part).mkdir()
     names = sorted(renamed)

@@ -14,7 +14,7 @@ from small_sides import shrink_editor, shrink_pipelines
 from tiny_flux2 import save_tiny_flux2
 from tiny_models import build_tiny_pipeline
 from tiny_qwen import save_tiny_qwen
-from tiny_step1x import save_tiny_step1x
+from tiny_step1x import save_tiny_step1x, save_tiny_step1x_v1_2
 from torch import Tensor
 
 from decontext.editors import load_editor
@@ -33,7 +33,8 @@ Load = Callable[[], Any]
 
 
 @pytest.fixture(
-    scope="module", params=["checkpointed", "streamed", "step1x", "flux2-klein", "qwen"]
+    scope="module",
+    params=["checkpointed", "streamed", "step1x", "step1x-v1.2", "flux2-klein", "qwen"],
 )
 def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Load:
     folder = tmp_path_factory.mktemp("editor") / "weights"
@@ -49,6 +50,9 @@ def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if request.param == "step1x":
         save_tiny_step1x(folder)
         return lambda: _smaller(load_editor("step1x-edit", source=folder, device="cpu"))
+    if request.param == "step1x-v1.2":
+        save_tiny_step1x_v1_2(folder)
+        return lambda: _smaller(load_editor("step1x-edit-v1.2", source=folder, device="cpu"))
     save_flux_layout(folder, sample_size=64)
     options = {"source": folder, "device": "cpu", "dtype": "bfloat16", "stream_weights": True}
     return lambda: load_editor("flux-kontext", **options)

@@ -7,7 +7,7 @@ test. The tokenizer's files are not ours to ship: DECONTEXT_QWEN_TOKENIZER names
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,8 +25,9 @@ from decontext.editors.step1x.parts import Body, Parts
 from decontext.editors.step1x.pixels import GRID, fit
 from decontext.editors.step1x.sampling import schedule
 from decontext.editors.step1x.text import DROPPED, TextSide, read_prefix
+from decontext.editors.step1x.versions import V1_0, V1_1
 from decontext.editors.step1x.weights import read_layout
-from decontext.editors.step1x_edit import V1_0, V1_1, Step1XEditor
+from decontext.editors.step1x_edit import Step1XEditor
 from decontext.editors.weights.transformer import LoadedTransformer
 
 FOLDER = Path(os.environ.get("DECONTEXT_PARITY") or Path(__file__).parent / "data")
@@ -114,7 +115,7 @@ def original(request: pytest.FixtureRequest) -> Original:
     )
     body = Body(engine, layout.load_connector(torch.device("cpu")))
     parts = Parts(lambda: body, lambda: pytest.fail("no text is read here"), together=True)
-    editor = Step1XEditor(parts, positions=positions)
+    editor = Step1XEditor(parts, version=replace(version, positions=positions))
     return Original(config, tensors, body, editor)
 
 
@@ -155,10 +156,9 @@ def test_step1x_edit_parity_of_prediction(original: Original) -> None:
     engine = original.body.engine
     engine.settle()
     engine.transformer.load_everything()
-    text = original.editor._connect(original.editor.parts.body, original.prompts, original.sigma)
-    run, _ = engine.prepare_pass(
-        original.tensors["inputs.context_latents"], original.noise, text, original.sigma
-    )
+    body, context = original.editor.parts.body, original.tensors["inputs.context_latents"]
+    text = original.editor._connect(body, original.prompts, original.sigma, context)
+    run, _ = engine.prepare_pass(context, original.noise, text, original.sigma)
     with torch.no_grad():
         assert_near(run(), original.tensors["outputs.prediction"])
 

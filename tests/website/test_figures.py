@@ -89,6 +89,7 @@ SENTENCES: dict[str, dict[str, str]] = {
         "0.4. Shards": COUNT,
         "95 % of a card free": SETTING,
         "instruction (4.0, 50 steps)": PUBLISHED,
+        "6.0 in 28 steps, its program": PUBLISHED,
         "transformer (4.0, 50 steps)": PUBLISHED,
         "3.9, 9.1 and 32.2 billion": COUNT,
         "needs 3.1, 7.5 and 24.8.": COUNT,

@@ -1,16 +1,16 @@
-"""Step1X-Edit v1.1, and through the same code v1.0: FLUX's transformer with its own text side.
+"""Step1X-Edit v1.1, and through the same code v1.0 and v1.2: FLUX's transformer, another text side.
 
 What differs from FLUX.1 Kontext: the language model that reads the instruction sees the photo, a
 connector turns its states into text tokens inside each step, and an edit is guided by a second
-pass with an empty instruction, in one batch with the first. Both see the photo. What is measured
-is the pass with the instruction. The sequence is text, target, context.
+pass with an empty instruction; both see the photo. What is measured is the pass with the
+instruction. The sequence is text, target, context. `step1x.versions` says how they differ.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -19,21 +19,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from decontext.attention import SequenceLayout
 from decontext.editors._base import Cost, EditorInfo, OnEditStep, Outlook, Prompt
 from decontext.editors.flux import family
 from decontext.editors.flux.diagnosis import diagnose_flux
 from decontext.editors.flux.engine import FluxEngine, Text
 from decontext.editors.flux.weightless import flux_autoencoder, flux_transformer
+from decontext.editors.step1x.connector import Connector
 from decontext.editors.step1x.files import AUTOENCODER, find_files
 from decontext.editors.step1x.parts import Body, Parts
+from decontext.editors.step1x.passes import connect, rows_of
+from decontext.editors.step1x.published import Published, read_published
 from decontext.editors.step1x.sampling import guide, schedule
-from decontext.editors.step1x.text import POSITIONS
-from decontext.editors.step1x.weightless import NoReader, empty_connector
+from decontext.editors.step1x.versions import V1_1, Version
+from decontext.editors.step1x.weightless import NoReader, empty_connector, empty_mapping
 from decontext.editors.step1x.weights import read_layout
 from decontext.editors.weights.blocks import count_parameters
 from decontext.editors.weights.loading import choose_device, choose_precision
 from decontext.editors.weights.plan import QUANTISED
-from decontext.editors.weights.transformer import LoadedTransformer
+from decontext.editors.weights.sources import INDEX
+from decontext.editors.weights.transformer import LoadedTransformer, Transformer
 from decontext.editors.weights.weightless import Held
 from decontext.errors import InputError
 from decontext.photo.resampling import resize
@@ -51,25 +56,8 @@ INFO = EditorInfo(
 )
 
 
-@dataclass(frozen=True)
-class Version:
-    """What tells the versions apart.
+PUBLISHED_AUTOENCODER = "vae/diffusion_pytorch_model.safetensors"
 
-    Attributes:
-        file: with transformer and connector, in the original release.
-        shift: from the position of a target token to that of the photo's at the same place.
-        scaled: whether the connector scales its pooled mean by a learned factor.
-    """
-
-    file: str
-    shift: tuple[int, int, int]
-    scaled: bool
-
-
-V1_1 = Version("step1x-edit-v1p1-official.safetensors", shift=(1, 1, 1), scaled=False)
-V1_0 = Version("step1x-edit-i1258.safetensors", shift=(0, 0, 0), scaled=True)
-
-DEFAULT_SIDE = 512
 DEFAULT_STEPS = 28
 DEFAULT_GUIDANCE = 6.0
 
@@ -99,10 +87,10 @@ def diagnose(info: EditorInfo = INFO, version: Version = V1_1) -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
     return diagnose_flux(
         info,
-        cases=[(blocks, (DEFAULT_SIDE, DEFAULT_SIDE)) for blocks in ("paper", "all", "double:0")],
-        files=(version.file, AUTOENCODER),
+        cases=[(blocks, (version.side,) * 2) for blocks in ("paper", "all", "double:0")],
+        files=(version.file, AUTOENCODER) if version.file else (INDEX, PUBLISHED_AUTOENCODER),
         gated=False,
-        text_tokens=POSITIONS,
+        text_tokens=version.text_tokens,
     )
 
 
@@ -114,21 +102,14 @@ def weightless(held: Held, info: EditorInfo = INFO, version: Version = V1_1) -> 
 
     def load_body() -> Body:
         connector = empty_connector(held, scaled=version.scaled)
-        engine = FluxEngine(
-            transformer,
-            flux_autoencoder(held),
-            shift=version.shift,
-            square=(DEFAULT_SIDE, DEFAULT_SIDE),
-            text_tokens=POSITIONS,
-            beside=count_parameters(connector),
-        )
-        return Body(engine, connector)
+        mapping = empty_mapping(held) if version.mapped else None
+        return build_body(version, transformer, flux_autoencoder(held), connector, mapping)
 
     if held.depth is not None:
         info = replace(info, double_blocks=held.depth[0], single_blocks=held.depth[1])
     text: Any = NoReader()
-    parts = Parts(load_body, lambda: text, together=True)
-    return Step1XEditor(parts, info, device=held.device)
+    parts = Parts(load_body, lambda: text, together=True, cut=version.cut)
+    return Step1XEditor(parts, info, device=held.device, version=version)
 
 
 def load_version(
@@ -145,7 +126,16 @@ def load_version(
     place = choose_device(device)
     precision = choose_precision(dtype or "auto", place)
     found = find_files(info.name, source or info.weights, version.file, cache=cache)
-    layout = read_layout(found.weights, scaled=version.scaled)
+    said = Published(None, None, letters=False)
+    if version.mapped:
+        said = read_published(info.name, found.autoencoder.parent)
+    layout = read_layout(
+        found.weights,
+        scaled=version.scaled,
+        mapped=version.mapped,
+        rope=said.rope,
+        heads=said.heads,
+    )
     double, single = found.count_blocks()
 
     def load_body(precision: str, stream: bool) -> Body:
@@ -158,21 +148,15 @@ def load_version(
             stream=stream,
         )
         connector = layout.load_connector(place)
-        engine = FluxEngine(
-            transformer,
-            found.load_autoencoder(place),
-            shift=version.shift,
-            square=(DEFAULT_SIDE, DEFAULT_SIDE),
-            text_tokens=POSITIONS,
-            beside=count_parameters(connector),
-        )
-        return Body(engine, connector)
+        mapping = layout.load_mapping(place) if said.letters else None
+        return build_body(version, transformer, found.load_autoencoder(place), connector, mapping)
 
     return Step1XEditor(
         Parts(
             lambda: load_body(precision, stream_weights),
-            lambda: found.load_text(place, precision),
+            lambda: found.load_text(place, precision, version.text_side),
             together=found.fit_together(place),
+            cut=version.cut,
         ),
         replace(
             info,
@@ -182,14 +166,36 @@ def load_version(
         ),
         device=place,
         load_best=lambda: load_body("bfloat16" if place.type == "cuda" else "float32", True),
+        version=version,
     )
+
+
+def build_body(
+    version: Version,
+    transformer: Transformer,
+    vae: Any,
+    connector: Connector,
+    mapping: Any = None,
+) -> Body:
+    """The parts of a version's denoising pass at work."""
+    beside = [part for part in (connector, mapping) if part is not None]
+    engine = FluxEngine(
+        transformer,
+        vae,
+        shift=version.shift,
+        square=(version.side, version.side),
+        text_tokens=version.text_tokens,
+        beside=sum(map(count_parameters, beside)),
+        kernel=version.kernel,
+    )
+    return Body(engine, connector, mapping)
 
 
 class Step1XEditor:
     """The `Editor` protocol over Step1X-Edit's parts, whose weights it freezes.
 
-    `load_best` loads the body in the best precision that fits, to measure with. A pass has
-    `positions` text tokens; `side` is that of a square of the ordinary working size.
+    `load_best` loads the body in the best precision that fits, to measure with. `side` is that of
+    a square of the ordinary working size, by default the version's.
     """
 
     def __init__(
@@ -199,18 +205,18 @@ class Step1XEditor:
         *,
         device: torch.device | None = None,
         load_best: Callable[[], Body] | None = None,
-        positions: int = POSITIONS,
-        side: int = DEFAULT_SIDE,
+        version: Version = V1_1,
+        side: int | None = None,
     ) -> None:
         self.info, self.parts = info, parts
         self.device = device or torch.device("cpu")
-        self._load_best, self._positions, self._side = load_best, positions, side
+        self._load_best, self._version, self._side = load_best, version, side or version.side
 
     def working_size(self, width: int, height: int, side: int | None = None) -> tuple[int, int]:
         """Size to which the original brings a photo of `width` x `height` pixels.
 
-        An area of 512 squared, or of `side` squared, at the photo's aspect ratio; both sides are
-        cut to multiples of 16.
+        An area of 512 squared (v1.2: 1024), or of `side` squared, at the photo's aspect ratio;
+        both sides are cut to multiples of 16.
         """
         ratio, length = width / height, side or self._side
         if width > height:
@@ -280,7 +286,7 @@ class Step1XEditor:
             self.parts.with_body(self._load_best),
             self.info,
             device=self.device,
-            positions=self._positions,
+            version=self._version,
             side=self._side,
         )
 
@@ -292,6 +298,7 @@ class Step1XEditor:
         """See `Editor.encode_image`; the mode of the autoencoder's distribution.
 
         Differs from the original code: that samples, which makes each step see another photo.
+        v1.2 resizes the photo for its autoencoder with another kernel than for its language model.
         """
         size = size or self.working_size(image.shape[-1], image.shape[-2])
         return self._engine.encode_image(image, size)
@@ -308,14 +315,24 @@ class Step1XEditor:
     ) -> Tensor:
         """See `AttendsLatents`."""
         body = self.parts.body
-        connect = partial(self._connect, body, [prompt], sigma)
+        connect = partial(self._connect, body, [prompt], sigma, context)
         return body.engine.attend(context, noise, connect, sigma, blocks)
 
     def predict(self, image: Tensor, prompt: Prompt, sigma: float, noisy: Tensor) -> Tensor:
         """See `Editor.predict`; with the instruction and without guidance, as in its training."""
-        body = self.parts.body
-        connect = partial(self._connect, body, [prompt], sigma)
-        return body.engine.predict(self.encode_image(image), noisy, connect, sigma)
+        body, context = self.parts.body, self.encode_image(image)
+        connect = partial(self._connect, body, [prompt], sigma, context)
+        return body.engine.predict(context, noisy, connect, sigma)
+
+    def edit_layouts(self, image: Tensor, instruction: str) -> Sequence[SequenceLayout]:
+        """See `LaysOut`."""
+        body, context = self.parts.body, self.encode_image(image)
+        noise = torch.zeros_like(context)
+        prompts = self._read_both(family.checked_prompt(instruction), image)
+        return [
+            body.engine.prepare_pass(context, noise, self._connect(body, row, 1.0, context), 1.0)[1]
+            for row in rows_of(self._version, prompts)
+        ]
 
     @torch.no_grad()
     def edit(
@@ -335,14 +352,18 @@ class Step1XEditor:
         text = family.checked_prompt(prompt)
         photo = family.resize_for_edit(image, self.working_size)
         size, pixels = photo.size, family.from_pillow(photo).to(self.device)
-        prompts = [
-            self.parts.read(words, self.parts.look(pixels, self._bring)) for words in (text, "")
-        ]
+        prompts = self._read_both(text, pixels)
+        # v1.2's program resizes the photo itself for its autoencoder, once more and otherwise.
+        given = (
+            pixels
+            if self._version.kernel == "lanczos"
+            else family.from_pillow(family.to_pillow(image))
+        )
         noise = self.draw_noise(size, torch.Generator().manual_seed(seed))
         sigmas = schedule(steps or DEFAULT_STEPS, noise.shape[-2] * noise.shape[-1] // 4)
         latents = self._denoise(
             noise,
-            self.encode_image(pixels, size),
+            self.encode_image(given, size),
             prompts,
             sigmas,
             DEFAULT_GUIDANCE if guidance is None else guidance,
@@ -365,34 +386,40 @@ class Step1XEditor:
         """
         total, body = len(sigmas) - 1, self.parts.body
         for index, (sigma, following) in enumerate(pairwise(sigmas)):
-            velocities = body.engine.predict(
-                context, noisy, partial(self._connect, body, prompts, sigma), sigma
+            velocities = torch.cat(
+                [
+                    body.engine.predict(
+                        context, noisy, partial(self._connect, body, row, sigma, context), sigma
+                    )
+                    for row in rows_of(self._version, prompts)
+                ]
             )
-            velocity = guide(velocities[:1], velocities[1:], sigma=sigma, guidance=guidance)
+            velocity = guide(
+                velocities[:1],
+                velocities[1:],
+                sigma=sigma,
+                guidance=guidance,
+                above=self._version.tamed_above,
+            )
             noisy = noisy + (following - sigma) * velocity
             if on_step is not None:
                 on_step(index + 1, total)
         return noisy
 
-    def _connect(self, body: Body, prompts: Sequence[Prompt], sigma: float) -> Text:
-        """The text tokens of a batch of prompts at a noise level.
+    def _read_both(self, text: str, image: Tensor) -> list[Prompt]:
+        """What the passes of an edit read: the instruction, and the empty one."""
+        look = self.parts.look(image, self._bring)
+        return [self.parts.read(words, look) for words in (text, "")]
 
-        Padding is zero, and takes part in the transformer's attention as everything else does.
-        """
-        dtype = body.engine.dtype
+    def _connect(
+        self, body: Body, prompts: Sequence[Prompt], sigma: float, context: Tensor
+    ) -> Text:
+        """The text tokens of prompts that share a pass, see `passes.connect`."""
         with self.parts.lock:
-            body.connector.to(dtype)
-        readings = [prompt.tensors["states"] for prompt in prompts]
-        shape = (len(readings), self._positions, readings[0].shape[-1])
-        states = torch.zeros(shape, dtype=dtype, device=self.device)
-        mask = torch.zeros(shape[:2], dtype=torch.bool, device=self.device)
-        for row, reading in enumerate(readings):
-            states[row, : len(reading)] = reading.to(self.device, dtype)
-            mask[row, : len(reading)] = True
-        sigmas = torch.full((len(readings),), sigma, dtype=dtype, device=self.device)
-        tokens, pooled = body.connector(states, sigmas, mask)
-        photo = prompts[0].photo if prompts[0].photo_counts else range(0)
-        return Text(tokens, pooled, photo=photo)
+            for part in (body.connector, body.mapping):
+                if part is not None:
+                    part.to(body.engine.dtype)
+        return connect(body, self._version, prompts, sigma, context)
 
     @property
     def _engine(self) -> FluxEngine:

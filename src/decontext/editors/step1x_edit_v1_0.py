@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from decontext.editors import step1x_edit
 from decontext.editors._base import Outlook
+from decontext.editors.step1x.versions import V1_0
 
 if TYPE_CHECKING:
     import torch
@@ -23,12 +24,12 @@ INFO = replace(step1x_edit.INFO, name="step1x-edit-v1.0", title="Step1X-Edit v1.
 
 def diagnose() -> Outlook:
     """Plans for the published weights on this machine, and what of them is not here."""
-    return step1x_edit.diagnose(INFO, step1x_edit.V1_0)
+    return step1x_edit.diagnose(INFO, V1_0)
 
 
 def weightless(held: Held) -> step1x_edit.Step1XEditor:
     """The published editor without its weights, see `Held`."""
-    return step1x_edit.weightless(held, INFO, step1x_edit.V1_0)
+    return step1x_edit.weightless(held, INFO, V1_0)
 
 
 def load(
@@ -45,7 +46,7 @@ def load(
     """
     return step1x_edit.load_version(
         INFO,
-        step1x_edit.V1_0,
+        V1_0,
         source,
         device=device,
         dtype=dtype,

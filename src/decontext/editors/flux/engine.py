@@ -25,6 +25,7 @@ from decontext.editors.weights.transformer import (
 )
 from decontext.editors.weights.work import pass_flop, step_flop
 from decontext.machine import stands_apart
+from decontext.photo.resampling import Kernel
 
 Sizes = Sequence[tuple[int, int]]
 
@@ -34,13 +35,15 @@ class Text:
     """The text of a pass: tokens `(batch, positions, width)`, pooled `(batch, width)`.
 
     `guidance` is for transformers that take it as an input; `photo` are positions that stand for
-    the photo and are to count as context.
+    the photo and are to count as context. `places` are position ids `(positions, 3)`, float32, of
+    texts that do not all lie at the origin.
     """
 
     tokens: Tensor
     pooled: Tensor
     guidance: float | None = None
     photo: range = range(0)
+    places: Tensor | None = None
 
 
 class FluxEngine:
@@ -48,7 +51,8 @@ class FluxEngine:
 
     `shift` leads from the position of a target token to that of the photo's token at the same
     place, `square` is the working size of a square photo, `text_tokens` what a pass has of them,
-    `beside` the parameters of further parts that lie where the transformer does.
+    `beside` the parameters of further parts that lie where the transformer does, `kernel` what a
+    photo is brought to its working size with.
 
     Passes of several threads share the weights and nothing else. What changes the weights, choosing
     how they are held and loading them, is done by one thread at a time.
@@ -63,10 +67,12 @@ class FluxEngine:
         square: tuple[int, int],
         text_tokens: int = TEXT_TOKENS,
         beside: int = 0,
+        kernel: Kernel = "lanczos",
     ) -> None:
         self.transformer, self.vae = transformer, vae
         self.multiple = family.token_side(vae)
         self._shift, self._square, self._text_tokens = shift, square, text_tokens
+        self._kernel: Kernel = kernel
         self._beside = beside + sum(weight.numel() for weight in vae.parameters())
         config = transformer.model.config
         self.blocks: tuple[int, int] = (config.num_layers, config.num_single_layers)
@@ -126,7 +132,11 @@ class FluxEngine:
         """Context latents of a photo at a working size, see `Editor.encode_image`."""
         self.settle()
         return family.encode_image(
-            self.vae, image, size, checkpointing=self.transformer.checkpointing
+            self.vae,
+            image,
+            size,
+            checkpointing=self.transformer.checkpointing,
+            kernel=self._kernel,
         )
 
     def attend(
@@ -172,7 +182,10 @@ class FluxEngine:
         guidance = None
         if model.config.guidance_embeds:
             guidance = torch.full((batch,), text.guidance or 0.0, device=device)
-        ids = family.position_ids(target, context, shift=self._shift, like=tokens[0])
+        places = text.places
+        if places is None:
+            places = torch.zeros(count, 3, dtype=dtype, device=device)
+        ids = family.position_ids(target, context, shift=self._shift, like=places)
 
         def run() -> Tensor:
             with naming_size((count, *target.shape[-2:], *context.shape[-2:])):
@@ -182,7 +195,7 @@ class FluxEngine:
                     guidance=guidance,
                     pooled_projections=text.pooled,
                     encoder_hidden_states=text.tokens,
-                    txt_ids=torch.zeros(count, 3, dtype=dtype, device=device),
+                    txt_ids=places,
                     img_ids=ids,
                     return_dict=False,
                 )[0]

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from decontext.attention import checkpointed
 from decontext.errors import InputError
-from decontext.photo.resampling import resize
+from decontext.photo.resampling import Kernel, resize
 
 CHECKPOINT_FROM = 1_000_000_000
 """Transformers of this many parameters and more run under gradient checkpointing."""
@@ -73,16 +73,23 @@ def draw_noise(
     return torch.randn(shape, generator=generator, device=generator.device)
 
 
-def encode_image(vae: Any, image: Tensor, size: tuple[int, int], *, checkpointing: bool) -> Tensor:
+def encode_image(
+    vae: Any,
+    image: Tensor,
+    size: tuple[int, int],
+    *,
+    checkpointing: bool,
+    kernel: Kernel = "lanczos",
+) -> Tensor:
     """Context latents of a photo at a working size, differentiable in its pixels.
 
     `image` is `(1, 3, height, width)` in [0, 1] at any size; it is brought to `size`,
-    `(width, height)`, like Pillow's Lanczos does it, in float32, where the autoencoder is. With
+    `(width, height)`, like Pillow's `kernel` does it, in float32, where the autoencoder is. With
     `checkpointing` the autoencoder's activations are computed again in the backward pass.
     """
     pixels = image.to(vae.device, torch.float32)
     if size != (pixels.shape[-1], pixels.shape[-2]):
-        pixels = resize(pixels, size)
+        pixels = resize(pixels, size, kernel=kernel)
     if not (checkpointing and torch.is_grad_enabled()):
         return encode_pixels(vae, pixels)
     latents: Tensor = run_again(encode_pixels, vae, pixels)

@@ -9,16 +9,15 @@ Either is a local folder or a repository of the hub; only safetensors are read.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from decontext.editors.step1x.text import TextSide
 from decontext.editors.step1x.weights import build_autoencoder, count_blocks
 from decontext.editors.weights.configuration import LIBRARY_ERRORS, read_config, read_json
 from decontext.editors.weights.loading import load_part, quiet
@@ -30,8 +29,12 @@ from decontext.machine import free_memory
 LANGUAGE_MODEL = "Qwen/Qwen2.5-VL-7B-Instruct"
 AUTOENCODER = "vae.safetensors"
 PARTS = ("transformer", "vae", "text_encoder", "processor")
+SCHEDULER = "scheduler"
 TOGETHER_SHARE = 0.7
 """Of the free memory, which weights may take before the two models take turns."""
+
+Reader = TypeVar("Reader")
+"""Reads instructions: the text side of a version."""
 
 _AGAIN = "copy or download the folder again"
 
@@ -65,8 +68,13 @@ class Files:
         # The published files hold bfloat16; a CPU computes with twice as many bytes.
         return size * (1 if device.type == "cuda" else 2) < TOGETHER_SHARE * free_memory(device)
 
-    def load_text(self, device: torch.device, precision: str) -> TextSide:
-        """The language model and its tokenizer. Raises: EditorError naming the part."""
+    def load_text(
+        self, device: torch.device, precision: str, build: Callable[[Any, Any], Reader]
+    ) -> Reader:
+        """What `build` makes of language model and tokenizer.
+
+        Raises: EditorError, naming the part.
+        """
         import transformers
 
         whole: Any = transformers.Qwen2_5_VLForConditionalGeneration
@@ -86,7 +94,7 @@ class Files:
             if names := sorted(map(str, report[f"{kind}_keys"])):
                 raise self._damaged(self.language, f"{len(names)} {kind} weights: {names[0]}")
         # The last layer, from states to words, is not needed: the states are what is wanted.
-        return TextSide(model.model.to(device), tokenizer)
+        return build(model.model.to(device), tokenizer)
 
     def load_autoencoder(self, device: torch.device) -> Any:
         """The autoencoder, float32. Raises: EditorError naming file and tensor."""
@@ -119,12 +127,15 @@ def find_files(
 ) -> Files:
     """The files of a version in a folder, or in a repository of the hub.
 
-    `file` is the name of the version's own file in the original release.
+    `file` is the name of the version's own file in the original release; without one there is
+    only the layout of diffusers.
 
     Raises:
         EditorError: a file is missing, the message names it; or the hub is out of reach.
     """
     folder = Path(source).expanduser()
+    if not file:
+        return _find_parts(editor, open_source(editor, source, (*PARTS, SCHEDULER), cache))
     if (folder / "transformer").is_dir() or str(source).endswith("-diffusers"):
         return _find_parts(editor, open_source(editor, source, PARTS, cache))
     if folder.is_dir():

@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from decontext.editors._base import Prompt
 from decontext.editors.flux import family
@@ -19,7 +20,7 @@ from decontext.editors.flux.engine import FluxEngine
 from decontext.editors.language.patches import digest
 from decontext.editors.step1x.connector import Connector
 from decontext.editors.step1x.pixels import to_patches
-from decontext.editors.step1x.text import Reading, TextSide
+from decontext.editors.step1x.text import Reading
 from decontext.errors import EditorError
 
 REMEMBERED = 256
@@ -28,10 +29,11 @@ REMEMBERED = 256
 
 @dataclass(frozen=True)
 class Body:
-    """What a denoising pass needs beside the text."""
+    """What a denoising pass needs beside the text; `mapping` is v1.2's layer for quoted letters."""
 
     engine: FluxEngine
     connector: Connector
+    mapping: nn.Module | None = None
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,14 @@ class Look:
     digest: str
 
 
+class Reads(Protocol):
+    """What reads instructions: `text.TextSide`, or that of another version."""
+
+    def read(self, text: str, patches: Tensor, rows_columns: tuple[int, int]) -> Reading: ...
+
+
 class Parts:
-    """Loads what is needed when it is first needed.
+    """Loads what is needed when it is first needed; `cut` cuts a photo into patches.
 
     Unless they are `together`, loading one of the two forgets the other. One thread at a time
     loads or reads: the language model keeps positions of what it reads in itself.
@@ -57,19 +65,24 @@ class Parts:
     """
 
     def __init__(
-        self, load_body: Callable[[], Body], load_text: Callable[[], TextSide], *, together: bool
+        self,
+        load_body: Callable[[], Body],
+        load_text: Callable[[], Reads],
+        *,
+        together: bool,
+        cut: Callable[[Tensor], tuple[Tensor, tuple[int, int]]] = to_patches,
     ) -> None:
         self.together = together
         self.lock = threading.RLock()
         self.loaded_body: Body | None = None
-        self.loaded_text: TextSide | None = None
-        self._load_body, self._load_text = load_body, load_text
+        self.loaded_text: Reads | None = None
+        self._load_body, self._load_text, self._cut = load_body, load_text, cut
         self._readings: dict[tuple[str, str], Reading] = {}
         self._last: tuple[Tensor, int, Look] | None = None
 
     def with_body(self, load_body: Callable[[], Body]) -> Parts:
         """Parts with another body, which share what was read."""
-        other = Parts(load_body, self._load_text, together=self.together)
+        other = Parts(load_body, self._load_text, together=self.together, cut=self._cut)
         other.loaded_text, other._readings = self.loaded_text, self._readings
         other.lock = self.lock  # of what they share
         return other
@@ -82,12 +95,12 @@ class Parts:
                 if not self.together:
                     self.loaded_text = None
                 body = self._load_body()
-                family.freeze((body.connector,))
+                family.freeze((body.connector, body.mapping))
                 self.loaded_body = body
             return self.loaded_body
 
     @property
-    def text(self) -> TextSide:
+    def text(self) -> Reads:
         """Frozen."""
         with self.lock:
             if self.loaded_text is None:
@@ -113,7 +126,7 @@ class Parts:
             last, version, look = self._last
             if last is image and version == image._version:
                 return look
-        patches, rows_columns = to_patches(bring(image))
+        patches, rows_columns = self._cut(bring(image))
         look = Look(patches, rows_columns, "" if tracked else digest(patches))
         if not tracked:
             self._last = (image, image._version, look)
@@ -129,7 +142,7 @@ class Parts:
             )
         with self.lock:
             reading = self._read(text, look)
-        return Prompt(text, {"states": reading.states}, photo=reading.photo)
+        return Prompt(text, {"states": reading.states, **reading.beside}, photo=reading.photo)
 
     def _read(self, text: str, look: Look) -> Reading:
         key = (look.digest, text)
@@ -138,7 +151,8 @@ class Parts:
             with torch.set_grad_enabled(not look.digest):
                 reading = self.text.read(text, look.patches, look.rows_columns)
             if look.digest:
-                reading = Reading(reading.states.cpu(), reading.photo)
+                beside = {name: tensor.cpu() for name, tensor in reading.beside.items()}
+                reading = Reading(reading.states.cpu(), reading.photo, beside)
                 while len(self._readings) >= REMEMBERED:
                     del self._readings[next(iter(self._readings))]
                 self._readings[key] = reading

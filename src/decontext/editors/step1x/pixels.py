@@ -1,4 +1,4 @@
-"""At which size the language model of Step1X-Edit sees a photo."""
+"""At which size the language model of Step1X-Edit sees a photo, and where its tokens then lie."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from decontext.photo.resampling import resize
 
 GRID = Grid(fewest=256 * 28**2, most=324 * 28**2)
 """Of every Qwen2.5-VL, with the numbers of pixels that Step1X-Edit sets."""
+
+GRID_V1_2 = replace(GRID, most=400 * 28**2)
+"""Of v1.2, whose program reads a picture with nothing but its processor."""
 
 OUTER = replace(GRID, fewest=4 * 28**2, most=16_384 * 28**2)
 """Within which the original's reading of the picture keeps, before its processor."""
@@ -33,3 +36,8 @@ def to_patches(image: Tensor, grid: Grid = GRID) -> tuple[Tensor, tuple[int, int
     """See `language.patches.to_patches`."""
     nearest = patches.fit(image.shape[-1], image.shape[-2], OUTER)
     return patches.to_patches(resize(image, nearest, kernel="bicubic"), grid)
+
+
+def to_patches_v1_2(image: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """See `language.patches.to_patches`."""
+    return patches.to_patches(image, GRID_V1_2)

@@ -31,16 +31,23 @@ def schedule(steps: int, target_tokens: int) -> list[float]:
     return levels
 
 
-def guide(conditional: Tensor, unconditional: Tensor, *, sigma: float, guidance: float) -> Tensor:
+def guide(
+    conditional: Tensor,
+    unconditional: Tensor,
+    *,
+    sigma: float,
+    guidance: float,
+    above: float = RESCALED_ABOVE,
+) -> Tensor:
     """Guided velocity from those with and without the instruction, `(1, channels, h, w)`.
 
-    At high noise levels, where a token's difference is longer than 1 it is divided by its length
-    to the power of 0.4. A token is two by two latents.
+    At noise levels above `above`, a token's difference that is longer than 1 is divided by its
+    length to the power of 0.4. A token is two by two latents.
 
     Source: Step1X-Edit's own sampling.
     """
     difference = conditional - unconditional
-    if sigma > RESCALED_ABOVE:
+    if sigma > above:
         tokens = pack(difference)
         length = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True)
         tamed = tokens / length.clamp(min=1) ** RESCALING_POWER

@@ -8,7 +8,8 @@ the photo reaches an edit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
@@ -35,11 +36,12 @@ class Reading:
     """What the language model made of one text and the photo.
 
     `states` is `(positions, width)`, without padding; `photo` says which positions hold the
-    photo's tokens.
+    photo's tokens; `beside` is what else a version takes from it, see `text_v1_2`.
     """
 
     states: Tensor
     photo: range
+    beside: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class TextSide:

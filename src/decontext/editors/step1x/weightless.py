@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from decontext.editors.step1x.connector import Connector
 from decontext.editors.step1x.pixels import GRID
 from decontext.editors.step1x.text import Reading
+from decontext.editors.step1x.text_v1_2 import WORDS, place_in_time
 from decontext.editors.weights.weightless import STORED, Held, fill_part
 
 STATES = 3584
 """Width of Qwen2.5-VL-7B."""
 
-WORDS = 64
-"""Text tokens of a reading, beside those of the photo: about as many as an instruction has."""
+WIDTH = 4096
+"""Of the connector's text tokens."""
 
 
 class NoReader:
@@ -22,14 +23,31 @@ class NoReader:
 
     def read(self, text: str, patches: Tensor, rows_columns: tuple[int, int]) -> Reading:
         del text, patches
-        photo = rows_columns[0] * rows_columns[1] // GRID.merge**2
+        grid = (rows_columns[0] // GRID.merge, rows_columns[1] // GRID.merge)
+        photo = grid[0] * grid[1]
         # Readings are kept beside the CPU, whatever the device.
-        return Reading(torch.zeros((photo + WORDS, STATES), dtype=STORED), range(photo))
+        states = torch.zeros((photo + WORDS, STATES), dtype=STORED)
+        return Reading(
+            states,
+            range(photo),
+            {
+                "times": place_in_time(0, grid, len(states), slice(None)),
+                "letters": torch.zeros(0, dtype=torch.int64),
+                "embeddings": states[:0],
+                "grid": torch.tensor(grid),
+            },
+        )
 
 
 def empty_connector(held: Held, *, scaled: bool) -> Connector:
     """See `Connector`; as it is stored."""
     connector: Connector = fill_part(
-        lambda: Connector(STATES, 4096, heads=32, depth=2, pooled=768, scaled=scaled), held
+        lambda: Connector(STATES, WIDTH, heads=32, depth=2, pooled=768, scaled=scaled), held
     )
     return connector.to(STORED)
+
+
+def empty_mapping(held: Held) -> nn.Linear:
+    """v1.2's layer for quoted letters; as it is stored."""
+    mapping: nn.Linear = fill_part(lambda: nn.Linear(STATES, WIDTH), held)
+    return mapping.to(STORED)

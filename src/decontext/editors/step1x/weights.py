@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from decontext.editors.step1x.connector import Connector
 from decontext.editors.weights.shards import WeightFiles
@@ -29,6 +29,7 @@ SCALING_FACTOR, SHIFT_FACTOR = 0.3611, 0.1159
 """Of FLUX's autoencoder, which the published file holds."""
 
 CONNECTOR = "connector."
+MAPPING = "text_token_mapping."
 REFINER = "connector.S.individual_token_refiner.blocks"
 
 _RENAMED = {
@@ -69,12 +70,24 @@ class Layout:
         transformer: its tensors, under diffusers' names.
         empty_connector: the connector on the meta device.
         connector: its tensors.
+        mapping: of the layer for quoted letters, where a version has it.
     """
 
     config: dict[str, Any]
     transformer: WeightFiles
     empty_connector: Connector
     connector: WeightFiles
+    mapping: WeightFiles | None = None
+
+    def load_mapping(self, device: torch.device) -> nn.Linear:
+        """That layer over its tensors. Raises: EditorError, one is missing or of another shape."""
+        files = self.mapping
+        tensors = {} if files is None else {n: files.read(n).to(device) for n in files.names()}
+        widths = self.empty_connector.S.input_embedder
+        with torch.device("meta"):
+            empty = nn.Linear(widths.in_features, widths.out_features)
+        loaded: nn.Linear = load_strictly(empty, tensors, "the layer for quoted letters")
+        return loaded
 
     def load_connector(self, device: torch.device, dtype: torch.dtype | None = None) -> Connector:
         """The connector over its tensors. Raises: EditorError, one has another shape."""
@@ -89,13 +102,15 @@ def read_layout(
     files: WeightFiles,
     *,
     scaled: bool,
+    mapped: bool = False,
     rope: tuple[int, ...] | None = None,
     heads: int | None = None,
 ) -> Layout:
     """What the files of either layout hold, and that it is all of it and nothing else.
 
-    `scaled` tells v1.0 from v1.1, see `Connector`. `rope` divides a head's width among the
-    position axes, by default in FLUX's proportion 16 : 56 : 56; `heads` are the connector's.
+    `scaled` tells v1.0 from v1.1, see `Connector`; v1.2 is `mapped`. `rope` divides a head's width
+    among the position axes, by default in FLUX's proportion 16 : 56 : 56; `heads` are the
+    connector's.
 
     Raises:
         EditorError: a tensor is missing or unknown; the message names it.
@@ -117,9 +132,11 @@ def read_layout(
     width = config["attention_head_dim"] * config["num_attention_heads"]
     theirs = {name: translate(name, width)[0] if original else _rename(name) for name in names}
     beside = {name: CONNECTOR + name for name in connector.state_dict()}
-    _require_these(files, {*theirs.values(), *beside.values()})
+    letters = {leaf: MAPPING + leaf for leaf in ("weight", "bias")} if mapped else {}
+    _require_these(files, {*theirs.values(), *beside.values(), *letters.values()})
     transformer = SingleFile(files, "", names, width) if original else Renamed(files, theirs)
-    return Layout(config, transformer, connector, Renamed(files, beside))
+    mapping = Renamed(files, letters) if mapped else None
+    return Layout(config, transformer, connector, Renamed(files, beside), mapping)
 
 
 def count_blocks(names: Iterable[str]) -> tuple[int, int]:
