@@ -429,6 +429,18 @@ def test_edit_has_the_working_size_and_depends_on_everything(editor: Step1XEdito
         assert not torch.equal(edited, other)
 
 
+def test_models_take_turns_when_an_edit_is_cut_off(folder: Path) -> None:
+    """Where both do not fit: an edit without the photo reads once, then the transformer runs."""
+    editor, image = load(folder), photo(200, 130)
+    editor.parts.together = False
+    loads: list[str] = []
+    for name in ("_load_text", "_load_body"):
+        whole = getattr(editor.parts, name)
+        setattr(editor.parts, name, lambda n=name, f=whole: loads.append(n) or f())
+    edit_without_context(editor, image, "smile", steps=1)
+    assert loads == ["_load_text", "_load_body"] and editor.parts.loaded_text is None
+
+
 def test_edit_can_be_cut_off_from_the_photos_tokens(editor: Step1XEditor) -> None:
     """In both passes, whose texts differ in length."""
     image = photo(200, 130)

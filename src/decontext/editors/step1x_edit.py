@@ -315,20 +315,23 @@ class Step1XEditor:
     ) -> Tensor:
         """See `AttendsLatents`."""
         body = self.parts.body
-        connect = partial(self._connect, body, [prompt], sigma, context)
-        return body.engine.attend(context, noise, connect, sigma, blocks)
+        text = partial(self._connect, body, [prompt], sigma, context)
+        return body.engine.attend(context, noise, text, sigma, blocks)
 
     def predict(self, image: Tensor, prompt: Prompt, sigma: float, noisy: Tensor) -> Tensor:
         """See `Editor.predict`; with the instruction and without guidance, as in its training."""
         body, context = self.parts.body, self.encode_image(image)
-        connect = partial(self._connect, body, [prompt], sigma, context)
-        return body.engine.predict(context, noisy, connect, sigma)
+        text = partial(self._connect, body, [prompt], sigma, context)
+        return body.engine.predict(context, noisy, text, sigma)
 
     def edit_layouts(self, image: Tensor, instruction: str) -> Sequence[SequenceLayout]:
         """See `LaysOut`."""
+        text = family.checked_prompt(instruction)
+        photo = family.from_pillow(family.resize_for_edit(image, self.working_size))
+        # Read as an edit does, and first: where there is no room for both models, they take turns.
+        prompts = self._read_both(text, photo.to(self.device))
         body, context = self.parts.body, self.encode_image(image)
         noise = torch.zeros_like(context)
-        prompts = self._read_both(family.checked_prompt(instruction), image)
         return [
             body.engine.prepare_pass(context, noise, self._connect(body, row, 1.0, context), 1.0)[1]
             for row in rows_of(self._version, prompts)
@@ -354,11 +357,9 @@ class Step1XEditor:
         size, pixels = photo.size, family.from_pillow(photo).to(self.device)
         prompts = self._read_both(text, pixels)
         # v1.2's program resizes the photo itself for its autoencoder, once more and otherwise.
-        given = (
-            pixels
-            if self._version.kernel == "lanczos"
-            else family.from_pillow(family.to_pillow(image))
-        )
+        given = pixels
+        if self._version.kernel != "lanczos":
+            given = family.from_pillow(family.to_pillow(image))
         noise = self.draw_noise(size, torch.Generator().manual_seed(seed))
         sigmas = schedule(steps or DEFAULT_STEPS, noise.shape[-2] * noise.shape[-1] // 4)
         latents = self._denoise(
