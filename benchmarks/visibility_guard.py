@@ -43,7 +43,7 @@ def main() -> None:
     said = json.loads(results.read_text())
     changes = list(read_changes([*said["scores"], *said["calibration"]]))
     said["guard"] = [measure(changes, counts, contrast) for counts, contrast in NUMBERS]
-    write_whole(results, (json.dumps(said, indent=1) + "\n").encode())
+    write_whole((json.dumps(said, indent=1) + "\n").encode(), results)
 
 
 def read_changes(rows: Sequence[Row]) -> Iterator[Change]:
