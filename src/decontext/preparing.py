@@ -66,6 +66,7 @@ def _prepare(editor: Editor, photo: Photo, settings: ProtectSettings) -> None:
             [*OPTIMISE, *HELD_OUT[: settings.verify_prompts]],
             resolve_blocks(blocks, info.double_blocks, info.single_blocks),
             sizes=working_sizes(editor, photo.pixels, settings.working_sides),
+            samples=settings.samples_per_step,
         )
 
 

@@ -41,7 +41,8 @@ from decontext.editors.qwen.causal_kind import RECIPE as CAUSAL
 from decontext.editors.qwen.kind import EDIT, PLUS
 from decontext.editors.weights import text
 from decontext.errors import EditorError, InputError
-from decontext.objectives.context_proportion import _attend_all
+from decontext.objectives.context_proportion import _attend_all, context_proportion
+from decontext.objectives.draws import Passes
 
 TEXT = 'make her smile and say "no"'
 SIDE = 128
@@ -445,6 +446,31 @@ def test_estimate_says_what_a_step_takes(case: Case, folders: Any) -> None:
     assert 0 < one.memory < all_blocks.memory
     assert 0 < one.step_flop < all_blocks.step_flop
     assert all_blocks.blocks == 5
+
+
+def test_a_plan_for_less_is_looked_at_again_where_draws_share(folders: Any) -> None:
+    case = next(case for case in CASES if case.name == "qwen-image-2.1")
+    editor = load(case, folders(case), dtype="float32")
+    editor.prepare([TEXT], range(5), sizes=[(WIDE, HIGH)])
+    held = editor._transformer
+    assert held.plan is not None and not held.checkpointing
+
+    def gradient() -> Tensor:
+        image = photo(WIDE, HIGH).requires_grad_()
+        objective = context_proportion(
+            editor, image, Passes(blocks=range(5), prompts=[TEXT], samples=2)
+        )
+        (found,) = torch.autograd.grad(objective(image, torch.Generator().manual_seed(0)), image)
+        return found
+
+    kept = gradient()
+    assert not held.checkpointing
+    held.plan = replace(held.plan, free=0)
+    twice = gradient()
+    assert held.checkpointing and held.plan.checkpointing
+    assert editor._pipeline.vae.encoder.gradient_checkpointing
+    torch.testing.assert_close(twice, kept)
+    assert kept.abs().sum() > 0
 
 
 def damage(case: Case, folder: Path, target: Path, part: str, change: dict[str, Any]) -> Path:

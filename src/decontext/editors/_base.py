@@ -180,11 +180,12 @@ class Prepares(Protocol):
         *,
         sizes: Sequence[tuple[int, int]] = (),
         images: Sequence[Tensor] = (),
+        samples: int = 1,
     ) -> None:
         """Encode these instructions, forget the text encoders, load the weights up to the blocks.
 
         `sizes` are the working sizes that will be asked for, `images` the photos that a text
-        encoder will see.
+        encoder will see, `samples` the draws of a step.
 
         Raises:
             EditorError: weights are missing or do not fit.

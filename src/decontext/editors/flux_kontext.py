@@ -200,16 +200,18 @@ class FluxKontextEditor:
         *,
         sizes: Sequence[tuple[int, int]] = (),
         images: Sequence[Tensor] = (),
+        samples: int = 1,
     ) -> None:
         """Encode the instructions, forget the text encoders, load the blocks up to the last.
 
-        How the blocks are held is chosen here, for the working `sizes` (default: the ordinary one).
+        How the blocks are held is chosen here, for the working `sizes` (default: the ordinary one)
+        and so many draws of a step.
 
         Raises:
             EditorError: weights are missing, damaged or do not fit.
         """
         del images  # the text encoders do not see them
-        self._engine.settle(blocks, sizes)
+        self._engine.settle(blocks, sizes, samples)
         self._text.prepare(family.checked_prompt(prompt) for prompt in prompts)
         self._transformer.load_blocks(max(blocks) + 1)
 

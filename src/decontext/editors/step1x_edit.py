@@ -251,6 +251,7 @@ class Step1XEditor:
         *,
         sizes: Sequence[tuple[int, int]] = (),
         images: Sequence[Tensor] = (),
+        samples: int = 1,
     ) -> None:
         """Read these instructions with these photos, then load the blocks up to the last.
 
@@ -264,7 +265,7 @@ class Step1XEditor:
             for text in prompts:
                 self.encode_prompt(text, image.detach())
         if images:
-            self._engine.settle(blocks, sizes)
+            self._engine.settle(blocks, sizes, samples)
             self._engine.transformer.load_blocks(max(blocks) + 1)
 
     def estimate(

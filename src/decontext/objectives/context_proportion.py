@@ -24,7 +24,9 @@ def context_proportion(editor: Editor, photo: Tensor, passes: Passes) -> Objecti
         sizes = working_sizes(editor, photo, passes.working_sides)
         # What is read anew in every step need not be read beforehand.
         images = [] if passes.refresh_text == 1 or passes.count_vlm_tokens else [photo]
-        editor.prepare(passes.prompts, passes.blocks, sizes=sizes, images=images)
+        editor.prepare(
+            passes.prompts, passes.blocks, sizes=sizes, images=images, samples=passes.samples
+        )
     instructions = Instructions(
         editor, photo, refresh=passes.refresh_text, count_photo=passes.count_vlm_tokens
     )

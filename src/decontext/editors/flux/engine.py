@@ -7,7 +7,7 @@ them are needed, where the tokens lie and what a step costs is settled here, onc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -90,10 +90,10 @@ class FluxEngine:
         """What the transformer computes with."""
         return self.transformer.dtype
 
-    def settle(self, blocks: Sequence[int] = (), sizes: Sizes = ()) -> None:
+    def settle(self, blocks: Sequence[int] = (), sizes: Sizes = (), samples: int = 1) -> None:
         """Choose how the transformer is held, where that is open, and bring the rest along."""
         with self.transformer.lock:
-            self.transformer.settle(self._demand(blocks, sizes))
+            self.transformer.settle(self._demand(blocks, sizes, samples))
             if self.transformer.plan is not None and self.vae.dtype != self.dtype:
                 torch.nn.Module.to(self.vae, self.dtype)  # diffusers' own makes remarks
             self.vae.encoder.gradient_checkpointing = self.transformer.checkpointing
@@ -105,7 +105,7 @@ class FluxEngine:
 
     def estimate(self, blocks: Sequence[int], sizes: Sizes, samples: int) -> Cost:
         """What a step over these blocks, sizes and draws takes. Raises: EditorError."""
-        demand = replace(self._demand(blocks, sizes), samples=samples)
+        demand = self._demand(blocks, sizes, samples)
         transformer, dimensions = self.transformer, self.transformer.dimensions
         checkpointing, memory, words = transformer.checkpointing, 0, transformer.describe()
         dtype = self.dtype
@@ -203,8 +203,8 @@ class FluxEngine:
 
         return run, layout
 
-    def _demand(self, blocks: Sequence[int], sizes: Sizes) -> Demand:
-        """What a pass asks of the device; without blocks all of them, without sizes a square."""
+    def _demand(self, blocks: Sequence[int], sizes: Sizes, samples: int) -> Demand:
+        """What a step asks of the device; without blocks all of them, without sizes a square."""
         every = sum(self.blocks)
         return Demand(
             blocks=max(blocks, default=every - 1) + 1,
@@ -213,5 +213,6 @@ class FluxEngine:
             gpu=stands_apart(self.device),
             text_tokens=self._text_tokens,
             beside=self._beside,
+            samples=samples,
             encoder_width=self.vae.config.block_out_channels[0],
         )

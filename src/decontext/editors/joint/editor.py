@@ -173,9 +173,10 @@ class JointEditor:
         *,
         sizes: Sequence[Size] = (),
         images: Sequence[Tensor] = (),
+        samples: int = 1,
     ) -> None:
         """See `Prepares`. Raises: EditorError, weights are missing, damaged or do not fit."""
-        self._engine.settle(blocks, sizes)
+        self._engine.settle(blocks, sizes, samples)
         texts = [family.checked_prompt(prompt) for prompt in prompts]
         for image in images if self._text.sees else [None]:
             self._text.prepare(texts, self._pictures(image), self._place)

@@ -8,7 +8,7 @@ measured is settled here, once for all of them. Beside the photo there may be ot
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -196,18 +196,20 @@ class JointEngine:
         """What the transformer computes with."""
         return self.transformer.dtype
 
-    def settle(self, blocks: Sequence[int] = (), sizes: Sequence[Size] = ()) -> None:
+    def settle(
+        self, blocks: Sequence[int] = (), sizes: Sequence[Size] = (), samples: int = 1
+    ) -> None:
         """Choose how the transformer is held, where that is open, and bring the rest along."""
         vae = self.wiring.vae
         with self.transformer.lock:
-            self.transformer.settle(self._demand(blocks, sizes))
+            self.transformer.settle(self._demand(blocks, sizes, samples))
             if self.transformer.plan is not None and vae.dtype != self.dtype:
                 torch.nn.Module.to(vae, self.dtype)  # diffusers' own makes remarks
             vae.encoder.gradient_checkpointing = self.transformer.checkpointing
 
     def estimate(self, blocks: Sequence[int], sizes: Sequence[Size], samples: int) -> Cost:
         """What a step over these blocks, sizes and draws takes. Raises: EditorError."""
-        demand = replace(self._demand(blocks, sizes), samples=samples)
+        demand = self._demand(blocks, sizes, samples)
         transformer, dimensions = self.transformer, self.transformer.dimensions
         checkpointing, memory, words = transformer.checkpointing, 0, transformer.describe()
         dtype = self.dtype
@@ -272,7 +274,7 @@ class JointEngine:
         wiring = self.wiring
         if not isinstance(wiring, Shares):
             return None
-        self.settle(blocks, [wiring.size_of(noise)])
+        self.settle(blocks, [wiring.size_of(noise)], samples=2)  # or more, which takes as much
         count = max(blocks, default=-1) + 1
         self.transformer.load_blocks(count)
         target, *pictures = self._bring(noise, *company.around(photo))
@@ -336,8 +338,8 @@ class JointEngine:
         run = wiring.run_blocks if measured and isinstance(wiring, Shares) else wiring.call
         return lambda: run(model, target, pictures, text, sigma), layout
 
-    def _demand(self, blocks: Sequence[int], sizes: Sequence[Size]) -> Demand:
-        """What a pass asks of the device; without blocks all of them, without sizes a square."""
+    def _demand(self, blocks: Sequence[int], sizes: Sequence[Size], samples: int) -> Demand:
+        """What a step asks of the device; without blocks all of them, without sizes a square."""
         every = sum(self.blocks)
         return Demand(
             blocks=max(blocks, default=every - 1) + 1,
@@ -347,4 +349,5 @@ class JointEngine:
             text_tokens=self._text_tokens,
             encoder=self.wiring.encoder,
             beside=self._beside,
+            samples=samples,
         )

@@ -161,6 +161,8 @@ class LoadedTransformer(Transformer):
         with self.lock:
             if self.plan is None:
                 self._settle(demand)
+            elif demand.samples > 1 and not self.checkpointing:
+                self._settle_again(demand)
 
     def _settle(self, demand: Demand) -> None:
         plan = self.propose(demand)
@@ -183,6 +185,14 @@ class LoadedTransformer(Transformer):
             stream=plan.streamed,
             pin=self.device.type == "cuda" and plan.streamed and self._has_room_to_pin(demand),
         )
+
+    def _settle_again(self, demand: Demand) -> None:
+        """The plan was made for less, such as an edit: weights stay, activations need not."""
+        plan = self.propose(demand)
+        if plan.checkpointing:
+            logger.info("%s: %s", self._editor, plan.describe())
+            self.plan = plan
+            self.checkpointing = prepare_transformer(self.model, plan.checkpointing)
 
     def load_blocks(self, count: int) -> None:
         with self.lock:
