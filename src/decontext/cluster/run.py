@@ -210,7 +210,8 @@ def _stream(
     ).map_batches(
         Protector,
         fn_constructor_kwargs={
-            "work": work,
+            # The manifest keeps names as they were given; workers run in folders of their own.
+            "work": replace(work, editor=work.editor.from_anywhere()),
             "place": place,
             "desk": open_desk(manifest.results, name=cluster.desk),
         },

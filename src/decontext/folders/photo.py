@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,13 @@ class EditorChoice:
             **self.options,
         )
 
+    def from_anywhere(self) -> EditorChoice:
+        """The same for a process that runs in another folder: what lies here by its whole path."""
+        options = dict(self.options)
+        if "parts" in options:
+            options["parts"] = _whole(options["parts"])
+        return replace(self, source=_whole(self.source), options=options)
+
 
 @dataclass(frozen=True)
 class CrewChoice:
@@ -85,6 +92,10 @@ class CrewChoice:
     def load(self, device: str | None = None) -> Crew:
         """Load them, on another device where one is given."""
         return Crew([choice.load(device) for choice in self.choices])
+
+    def from_anywhere(self) -> CrewChoice:
+        """See `EditorChoice.from_anywhere`."""
+        return CrewChoice(tuple(choice.from_anywhere() for choice in self.choices))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +124,11 @@ class Work:
             "accept_weak": self.accept_weak,
             "metadata": self.metadata,
         }
+
+
+def _whole(source: str | None) -> str | None:
+    """A folder or file of this machine by its whole path; a hub id stays."""
+    return str(Path(source).absolute()) if source and Path(source).exists() else source
 
 
 def protect_one(

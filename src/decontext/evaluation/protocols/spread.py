@@ -113,10 +113,9 @@ def run_on_ray(
             max_restarts=RETRIES,
             max_task_retries=RETRIES,
         )(Worker)
-        made = [
-            remote.remote(replace(choice, source=_whole(choice.source)), output, threads)
-            for _ in range(workers)
-        ]
+        # Workers run in folders of their own.
+        elsewhere = choice.from_anywhere()
+        made = [remote.remote(elsewhere, output, threads) for _ in range(workers)]
         parts = _collect(made, tasks, on_progress)
     return parts, read_all(output)
 
@@ -126,11 +125,6 @@ def count_people(task: Task) -> int:
     if task.protocol == "veto":
         return max(len(photos) for photos in read_pairs(task.folder).values())
     return len(find_people(task.folder, photos_each=task.photos_each))
-
-
-def _whole(source: str | None) -> str | None:
-    """A folder by its whole path: workers run in folders of their own."""
-    return str(Path(source).resolve()) if source and Path(source).exists() else source
 
 
 def _collect(
