@@ -179,6 +179,45 @@ def test_the_whole_way(
     check_looks(page, width)
 
 
+@pytest.mark.parametrize(
+    ("path", "width", "remove", "removed", "none"),
+    [
+        ("?lang=en", 1280, "Remove {}", "{} was removed.", "No photo yet."),
+        ("de/", 390, "{} entfernen", "{} wurde entfernt.", "Noch kein Foto."),
+    ],
+)
+def test_one_photo_is_taken_off_the_list_by_keyboard(
+    visit: Callable[..., Any],
+    photo: Path,
+    path: str,
+    width: int,
+    remove: str,
+    removed: str,
+    none: str,
+) -> None:
+    page = visit(path, width=width)
+    names = [photo.name, "one & two.jpg", "c.jpg"]
+    for name in names:
+        drop(page, Path(shutil.copy(photo, photo.with_name(name))) if name != photo.name else photo)
+    check_looks(page, width)
+    focused = "document.activeElement.getAttribute('aria-label')"
+    for gone, next_one in ((names[1], names[2]), (names[2], names[0])):
+        button = page.get_by_role("button", name=remove.format(gone), exact=True)
+        box = button.bounding_box()
+        assert min(box["width"], box["height"]) >= 44
+        button.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function(f"said => {focused} === said", arg=remove.format(next_one))
+        assert page.locator("#dc-announce").text_content().strip() == removed.format(gone)
+        assert gone not in page.locator("#names").inner_text()
+    page.locator(".dc-remove").click()
+    page.wait_for_selector(f"#names :text('{none}')")
+    page.wait_for_function("document.activeElement.closest('#photos')")
+    check_looks(page, width)
+    page.click("#start")
+    page.wait_for_selector("#status .dc-notice")
+
+
 def _check_slider(page: Any) -> None:
     """By keyboard, by mouse, zoomed in; screen readers are told where it stands."""
     figure = page.locator(".dc-result .dc-compare")

@@ -39,7 +39,7 @@ class Running:
 def tiny_server(folder: Path, *options: str, password: str = "") -> Iterator[Running]:
     """Start one; it is told to stop at the end."""
     command = [sys.executable, "-W", "ignore", str(Path(__file__)), str(folder), *options]
-    paths = os.pathsep.join((str(ROOT / "tests"), str(ROOT)))
+    paths = os.pathsep.join(map(str, (ROOT / "src", ROOT / "tests", ROOT)))
     environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     environment |= {"TMPDIR": str(folder), PASSWORD_VARIABLE: password}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)

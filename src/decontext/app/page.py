@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from html import escape
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -49,6 +51,11 @@ def take_uploads_only(uploads: Path) -> None:
 
     parts: Any = gr.blocks.Block
     parts.async_move_resource_to_block_cache = stay
+
+
+def read_script(name: str) -> str:
+    """A script that runs in the browser, of this folder."""
+    return files("decontext.app").joinpath(f"{name}.js").read_text(encoding="utf-8")
 
 
 class Page:
@@ -97,7 +104,7 @@ class Page:
             photos=limits.photos,
         )
         gr.HTML(f'<p class="dc-soft">{hint}</p>')
-        self.names = gr.HTML(self.draw.photos(), elem_id="names")
+        self.names = gr.HTML(self.draw.photos(), elem_id="names", js_on_load=read_script("names"))
         self.clear = gr.Button(t("photos.clear"), size="sm", visible=False)
         with gr.Column(elem_classes="dc-plan"):
             self._choices()
@@ -189,6 +196,7 @@ class Page:
             **files,
         )
         self.clear.click(self.remove, None, [self.names, self.clear], **quiet)
+        self.names.click(self.remove_one, None, [self.names, self.clear, self.announcer], **quiet)
         for choice in (self.editor, self.strength):
             choice.change(self.show_preview, [self.editor, self.strength], self.preview, **quiet)
         shown = [self.table, self.chosen, self.result, self.proof_part, self.proof_lead]
@@ -241,6 +249,13 @@ class Page:
         self._desk(request).photos = []
         return [self.draw.photos(), gr.update(visible=False)]
 
+    def remove_one(self, which: gr.EventData, request: gr.Request) -> list[Any]:
+        """One photo is to be forgotten: its place in the list and its name."""
+        desk, said = self._desk(request), ""
+        if desk.forget(int(which.number), str(which.name)):
+            said = escape(self.t("photos.removed", name=str(which.name)))
+        return [self.draw.photos(desk), gr.update(visible=bool(desk.photos)), said]
+
     def show_preview(self, editor: str, strength: str) -> str:
         """Another editor or strength was chosen."""
         return self.draw.preview(editor, strength)
@@ -268,7 +283,7 @@ class Page:
         try:
             if not desk.photos:
                 raise InputError("there is no photo yet.", "Drop one on the page first.")
-            job = self.service.protect(key, desk, desk.photos, choice)
+            job = self.service.protect(key, desk, tuple(desk.photos), choice)
         except DecontextError as error:
             yield [gr.skip(), gr.skip(), self.draw.notice(error), "", *[gr.skip()] * 6]
             return

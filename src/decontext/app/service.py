@@ -64,6 +64,13 @@ class Desk:
     protected: Protected | None = None
     chosen: int = 0
 
+    def forget(self, number: int, name: str) -> bool:
+        """Take one photo off the list; False where another one is in its place by now."""
+        there = 0 <= number < len(self.photos) and self.photos[number].name == name
+        if there:
+            self.photos = [*self.photos[:number], *self.photos[number + 1 :]]
+        return there
+
 
 class Editors:
     """The editors on offer; each device holds the one that was used last."""
