@@ -13,8 +13,9 @@ from decontext.photo.images import to_array
 from decontext.visibility.distance import VisibleDistance
 
 AMPLIFIED = 10
-HOT = 4.0
-"""What is seen at a place drawn in the brightest colour, by `VisibleDistance.by_place`."""
+HOT = 20.0
+"""What is seen at a place drawn in the brightest colour, by `VisibleDistance.by_place`: as much
+everywhere stands for an SSIMULACRA2 of about 60."""
 
 LARGEST_PANEL = 1024
 """Pixels: panels of larger photos are reduced to this longest side."""

@@ -45,7 +45,7 @@ class Visibility:
     """How visible the change of a photo is.
 
     Attributes:
-        distance: see `VisibleDistance`: 0 for none, about 1 where SSIMULACRA2 is 80.
+        distance: see `VisibleDistance`: 0 for none, about 6 where SSIMULACRA2 is 80.
         ssimulacra2: 100 for none, 90 not told apart, 70 good, 50 plain; None without its package.
         jod: just-objectionable differences by ColorVideoVDP, 10 for none, at a desk of 30 inches
             and 4K pixels; None without its package.
