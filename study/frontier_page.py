@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ were tried, the score of its strongest stands for it: the true one is lower.
 Identity is the mean of SFace over edits; an edit in which no face is found counts as 0. In brackets
 the 95 % interval over photos. Nothing is done to the photo between protecting and editing, and
 methods are optimised for nothing else (`--robust off`). Rendered people are those of `study/people`
-but the first two, which the least visible method was tried on. Made by `python -m study.frontier`;
+but the first two, which the least visible method was tried on; its guard of plain places was chosen
+by how enlarged pictures of 90003, 90004 and 90007 look. Made by `python -m study.frontier`;
 all values as JSON: [frontier.json](frontier.json).
 """
 
@@ -42,22 +43,33 @@ all values as JSON: [frontier.json](frontier.json).
 def write_documents(out: Path, questions: Sequence[Question], docs: Path) -> list[Path]:
     """Write what the rows say; photos that were not done in every version are left out."""
     answers = {one.name: answer(one, out) for one in questions}
+    (docs / "images").mkdir(parents=True, exist_ok=True)
+    written = [docs / "frontier.json", docs / "frontier.md"]
+    for question in questions:
+        if answers[question.name]["photos"]:
+            picture = docs / "images" / picture_of(question)
+            draw(question, answers[question.name]).savefig(picture, dpi=charts.DPI)
+            written.append(picture)
+    written[0].write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")
+    written[1].write_text(build_page(answers, questions), encoding="utf-8")
+    return written
+
+
+def build_page(answers: Mapping[str, Any], questions: Sequence[Question]) -> str:
+    """The document, from what frontier.json has."""
     absent = [one.title for one in questions if not answers[one.name]["photos"]]
     lines = [INTRODUCTION]
     if absent:
         lines += [f"**Not run to an end yet**, so not here: {'; '.join(absent)}.", ""]
-    (docs / "images").mkdir(parents=True, exist_ok=True)
-    written = [docs / "frontier.json", docs / "frontier.md"]
     for question in questions:
-        found = answers[question.name]
-        if found["photos"]:
-            picture = docs / "images" / f"frontier-{question.name}.png"
-            draw(question, found).savefig(picture, dpi=charts.DPI)
-            written.append(picture)
-            lines += section(question, found, picture.name)
-    written[0].write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")
-    written[1].write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
-    return written
+        if answers[question.name]["photos"]:
+            lines += section(question, answers[question.name], picture_of(question))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def picture_of(question: Question) -> str:
+    """The file name of a question's plot."""
+    return f"frontier-{question.name}.png"
 
 
 def answer(question: Question, out: Path) -> dict[str, Any]:
@@ -125,11 +137,12 @@ def section(question: Question, found: dict[str, Any], picture: str) -> list[str
                 ),
             )
         )
-    few = "photos: a direction, no more" if found["photos"] < FEW else "photos"
+    photos = "1 photo" if found["photos"] == 1 else f"{found['photos']} photos"
+    few = ": a direction, no more" if found["photos"] < FEW else ""
     return [
         f"## {question.title}",
         "",
-        f"{found['photos']} {few}. Edits of the photos themselves: identity "
+        f"{photos}{few}. Edits of the photos themselves: identity "
         f"{_interval(found['original'], 2)}. The strengths, weakest first: SSIMULACRA2 / identity.",
         "",
         *to_markdown(table),

@@ -19,7 +19,8 @@ from benchmarks.sections import RECORD, mark, part, read
 from decontext.evaluation.results import read_rows
 from decontext.evaluation.tables import number, percent
 from decontext.photo.portraits import PORTRAITS
-from study import protocols
+from study import frontier_page, protocols
+from study.frontier import build_questions
 from study.parts import LEVELS, PEOPLE, SIDES, Part, build_parts
 from study.verdicts import read_cases
 from website import demonstration, evidence
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 TRANSFERS = ("transfer", "between-editors", "between-editors-least-visible")
-WHOLE = {"results.md", "gallery.md", *(f"{name}.md" for name in TRANSFERS)}
+WHOLE = {"results.md", "gallery.md", "frontier.md", *(f"{name}.md" for name in TRANSFERS)}
 """Pages that are written as a whole."""
 
 COUNTED = {
@@ -240,6 +241,12 @@ def test_protocols_say_what_their_file_says() -> None:
     found = json.loads(protocols.RESULTS.read_text("utf-8"))
     assert {one["protocol"] for one in found} == set(protocols.TITLES)
     assert part(protocols.PAGE, "protocols") == protocols.build_section(found)
+
+
+def test_frontier_says_what_its_results_say(tmp_path: Path) -> None:
+    answers = json.loads((DOCS / "frontier.json").read_text("utf-8"))
+    page = frontier_page.build_page(answers, build_questions(tmp_path))
+    assert page == (DOCS / "frontier.md").read_text("utf-8")
 
 
 def test_visibility_says_what_its_rows_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
