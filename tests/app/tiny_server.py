@@ -31,8 +31,9 @@ class Running:
     @property
     def kept(self) -> list[Path]:
         """Files that it keeps at the moment, uploads included."""
-        places = self.folder.glob("decontext-app-*/*/**/*")
-        return [path for path in places if path.is_file()]
+        walks = (os.walk(place) for place in self.folder.glob("decontext-app-*/*/"))
+        # Unlike a glob these go on where a folder has just been removed.
+        return [Path(place, name) for walk in walks for place, _, names in walk for name in names]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import hmac
 import os
 import secrets
 import shutil
+import stat
 import sys
 import tempfile
 import threading
@@ -162,8 +163,9 @@ class Storage:
                     pass  # not empty
 
     def files(self) -> list[Path]:
-        """All files that are kept at the moment."""
-        return [path for path in self.root.rglob("*") if path.is_file() and path.name != LOCK]
+        """All files that are kept at the moment; visits that end meanwhile are passed over."""
+        walk = os.walk(self.root)  # unlike `rglob` it goes on where a folder has just been removed
+        return [Path(place, name) for place, _, names in walk for name in names if name != LOCK]
 
 
 @contextmanager
@@ -198,12 +200,12 @@ def clear_leftovers(parent: Path) -> list[Path]:
     if sys.platform == "win32":
         return removed
     for folder in parent.glob(f"{PREFIX}*"):
-        if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.getuid():
-            continue
         try:
+            if not stat.S_ISDIR((found := folder.lstat()).st_mode) or found.st_uid != os.getuid():
+                continue
             descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
         except OSError:
-            continue  # being made at this moment, or by somebody else
+            continue  # being made or removed at this moment, or by somebody else
         try:
             if _try_lock(descriptor):
                 shutil.rmtree(folder, ignore_errors=True)
