@@ -34,9 +34,9 @@ were tried, the score of its strongest stands for it: the true one is lower.
 Identity is the mean of SFace over edits; an edit in which no face is found counts as 0. In brackets
 the 95 % interval over photos. Nothing is done to the photo between protecting and editing, and
 methods are optimised for nothing else (`--robust off`). Rendered people are those of `study/people`
-but the first two, which the least visible method was tried on; its guard of plain places was chosen
-by how enlarged pictures of 90003, 90004 and 90007 look. Made by `python -m study.frontier`;
-all values as JSON: [frontier.json](frontier.json).
+but the first two, which the least visible method was tried on, as on both portraits; its guard of
+plain places was chosen by how enlarged pictures of 90003, 90004 and 90007 look, too. Made by
+`python -m study.frontier`; all values as JSON: [frontier.json](frontier.json).
 """
 
 
