@@ -361,3 +361,33 @@ def build_tiny_tokenizer(wording: str | None = None) -> Any:
     tokenizer = transformers.Qwen2Tokenizer(vocab=vocabulary, merges=merges)
     tokenizer.add_special_tokens({"additional_special_tokens": SPECIAL})
     return tokenizer
+
+
+def photo(width: int = 112, height: int = 64, *, seed: int = 0) -> Tensor:
+    """Random pixels, `(1, 3, height, width)`."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(1, 3, height, width, generator=generator)
+
+
+def noise_for(editor: Any, image: Tensor, *, seed: int = 1) -> Tensor:
+    """First latents of an edit of a photo at its working size."""
+    size = editor.working_size(image.shape[-1], image.shape[-2])
+    return editor.draw_noise(size, torch.Generator().manual_seed(seed))
+
+
+def check_edit(editor: Any) -> None:
+    """An edit has the working size, is the same each time, and depends on all that it is given."""
+    image = photo(200, 130)
+    steps: list[tuple[int, int]] = []
+    edited = editor.edit(image, "smile", steps=2, on_step=lambda *s: steps.append(s))
+    width, height = editor.working_size(200, 130)
+    assert edited.shape == (1, 3, height, width) and steps == [(1, 2), (2, 2)]
+    assert edited.dtype == torch.float32 and 0 <= edited.min() and edited.max() <= 1
+    assert torch.equal(edited, editor.edit(image, "smile", steps=2))
+    for other in (
+        editor.edit(image, "smile", steps=2, seed=1),
+        editor.edit(image, "smile", steps=2, guidance=1.0),
+        editor.edit(image, "red hat", steps=2),
+        editor.edit(photo(200, 130, seed=1), "smile", steps=2),
+    ):
+        assert not torch.equal(edited, other)

@@ -22,8 +22,11 @@ from tiny_step1x import (
     HeldTensors,
     as_diffusers,
     autoencoder_shapes,
+    check_edit,
     connector_shapes,
     hold_shapes,
+    noise_for,
+    photo,
     save_tiny_step1x,
     transformer_shapes,
 )
@@ -61,16 +64,6 @@ def small(editor: Any) -> Step1XEditor:
     """The editor at a size that takes no time."""
     editor._side = SIDE
     return editor
-
-
-def photo(width: int = 112, height: int = 64, *, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(1, 3, height, width, generator=generator)
-
-
-def noise_for(editor: Step1XEditor, image: torch.Tensor, *, seed: int = 1) -> torch.Tensor:
-    size = editor.working_size(image.shape[-1], image.shape[-2])
-    return editor.draw_noise(size, torch.Generator().manual_seed(seed))
 
 
 # The published files
@@ -573,20 +566,7 @@ def test_guidance_is_tamed_at_high_noise_only() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_edit_has_the_working_size_and_depends_on_everything(folder: Path, name: str) -> None:
     editor = small(load_editor(name, source=folder, device="cpu"))
-    image = photo(200, 130)
-    steps: list[tuple[int, int]] = []
-    edited = editor.edit(image, "smile", steps=2, on_step=lambda *s: steps.append(s))
-    width, height = editor.working_size(200, 130)
-    assert edited.shape == (1, 3, height, width) and steps == [(1, 2), (2, 2)]
-    assert edited.dtype == torch.float32 and 0 <= edited.min() and edited.max() <= 1
-    assert torch.equal(edited, editor.edit(image, "smile", steps=2))
-    for other in (
-        editor.edit(image, "smile", steps=2, seed=1),
-        editor.edit(image, "smile", steps=2, guidance=1.0),
-        editor.edit(image, "red hat", steps=2),
-        editor.edit(photo(200, 130, seed=1), "smile", steps=2),
-    ):
-        assert not torch.equal(edited, other)
+    check_edit(editor)
 
 
 def test_edit_can_be_cut_off_from_the_photos_tokens(editor: Step1XEditor) -> None:

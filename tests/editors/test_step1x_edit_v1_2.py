@@ -17,8 +17,11 @@ from tiny_step1x import (
     TINY,
     VAE_WIDTHS,
     as_diffusers,
+    check_edit,
     connector_shapes,
     hold_shapes,
+    noise_for,
+    photo,
     save_tiny_step1x,
     save_tiny_step1x_v1_2,
     transformer_shapes,
@@ -65,16 +68,6 @@ def load(folder: Path, **options: Any) -> Step1XEditor:
     loaded: Any = load_editor(NAME, source=folder, device="cpu", **options)
     loaded._side = SIDE
     return loaded
-
-
-def photo(width: int = 112, height: int = 64, *, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(1, 3, height, width, generator=generator)
-
-
-def noise_for(editor: Step1XEditor, image: Tensor, *, seed: int = 1) -> Tensor:
-    size = editor.working_size(image.shape[-1], image.shape[-2])
-    return editor.draw_noise(size, torch.Generator().manual_seed(seed))
 
 
 def change(path: Path, **entries: Any) -> None:
@@ -413,20 +406,7 @@ def test_weights_are_frozen(editor: Step1XEditor) -> None:
 
 
 def test_edit_has_the_working_size_and_depends_on_everything(editor: Step1XEditor) -> None:
-    image = photo(200, 130)
-    steps: list[tuple[int, int]] = []
-    edited = editor.edit(image, "smile", steps=2, on_step=lambda *s: steps.append(s))
-    width, height = editor.working_size(200, 130)
-    assert edited.shape == (1, 3, height, width) and steps == [(1, 2), (2, 2)]
-    assert edited.dtype == torch.float32 and 0 <= edited.min() and edited.max() <= 1
-    assert torch.equal(edited, editor.edit(image, "smile", steps=2))
-    for other in (
-        editor.edit(image, "smile", steps=2, seed=1),
-        editor.edit(image, "smile", steps=2, guidance=1.0),
-        editor.edit(image, "red hat", steps=2),
-        editor.edit(photo(200, 130, seed=1), "smile", steps=2),
-    ):
-        assert not torch.equal(edited, other)
+    check_edit(editor)
 
 
 def test_models_take_turns_when_an_edit_is_cut_off(folder: Path) -> None:

@@ -6,12 +6,12 @@ Addresses are those under which `server` gives out files.
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from decontext.app.beside import read_beside
 from decontext.app.calibration import find_measured
 from decontext.app.jobs import Job
 from decontext.app.pictures import SHOWN, Views
@@ -240,5 +240,4 @@ def draw_curve(values: list[float]) -> str:
 @cache
 def _templates() -> Any:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    text = files(__package__).joinpath("fragments.html").read_text(encoding="utf-8")
-    return environment.from_string(text).module
+    return environment.from_string(read_beside("fragments.html")).module

@@ -10,7 +10,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from html import escape
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +17,7 @@ from typing import Any, cast
 import gradio as gr
 
 from decontext import __version__
+from decontext.app.beside import read_beside
 from decontext.app.fragments import Fragments
 from decontext.app.jobs import Job
 from decontext.app.served import describe_checked, describe_progress, describe_proof, describe_run
@@ -51,11 +51,6 @@ def take_uploads_only(uploads: Path) -> None:
 
     parts: Any = gr.blocks.Block
     parts.async_move_resource_to_block_cache = stay
-
-
-def read_script(name: str) -> str:
-    """A script that runs in the browser, of this folder."""
-    return files("decontext.app").joinpath(f"{name}.js").read_text(encoding="utf-8")
 
 
 class Page:
@@ -104,7 +99,9 @@ class Page:
             photos=limits.photos,
         )
         gr.HTML(f'<p class="dc-soft">{hint}</p>')
-        self.names = gr.HTML(self.draw.photos(), elem_id="names", js_on_load=read_script("names"))
+        self.names = gr.HTML(
+            self.draw.photos(), elem_id="names", js_on_load=read_beside("names.js")
+        )
         self.clear = gr.Button(t("photos.clear"), size="sm", visible=False)
         with gr.Column(elem_classes="dc-plan"):
             self._choices()

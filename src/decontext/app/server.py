@@ -15,10 +15,10 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from importlib.resources import files
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from decontext.app.beside import read_beside
 from decontext.app.calibration import FOLDER as PORTRAITS
 from decontext.app.guard import LOCAL, Guard, read_cookie
 from decontext.app.service import Service
@@ -87,7 +87,7 @@ def build_app(
     app.add_route("/portraits/{name}", portrait)
     shared: dict[str, Any] = {
         "theme": Calm(),
-        "css": _read("style.css"),
+        "css": read_beside("style.css"),
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,
@@ -233,14 +233,10 @@ def _head(texts: Texts, limits: Limits) -> str:
     given = {"words": words, "title": texts("error.title"), "large": large, "bytes": limits.bytes}
     said = json.dumps(given).replace("<", "\\u003c")  # "<" could end the script.
     scheme = '<meta name="color-scheme" content="light dark">'
-    return f"{scheme}<script>window.decontext = {said};\n{_read('script.js')}</script>"
+    return f"{scheme}<script>window.decontext = {said};\n{read_beside('script.js')}</script>"
 
 
 def _disposition(name: str) -> str:
     from urllib.parse import quote
 
     return f"inline; filename*=utf-8''{quote(name)}"
-
-
-def _read(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
