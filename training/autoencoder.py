@@ -22,12 +22,13 @@ import torch
 from torch import Tensor
 
 from training.builds import (
-    SEEDS,
     Clock,
     add_build,
     add_finish,
+    add_seed,
     autoencoder,
     read_autoencoder,
+    seed_of,
 )
 from training.datasets import MIDDLE, load_people, photo_pool
 from training.pictures import procedural
@@ -107,7 +108,7 @@ def train(args: argparse.Namespace) -> None:
     held_out, people = people[-40:], people[:-40]
     check = torch.from_numpy(held_out[:, 0, MIDDLE, MIDDLE]).permute(0, 3, 1, 2).float() / 127.5 - 1
     crops = Crops(people, photo_pool(1500, 160, seed=2))
-    model = autoencoder(args.build).to(memory_format=torch.channels_last)
+    model = autoencoder(args.build, args.seed).to(memory_format=torch.channels_last)
     if args.decoder_only:
         model.encoder.requires_grad_(False)
     weights = [p for p in model.parameters() if p.requires_grad]
@@ -125,7 +126,7 @@ def train(args: argparse.Namespace) -> None:
     clock, began = Clock(args.steps, first, args.finish), time.time()
     for step in range(start, args.steps):
         progress = clock.progress(step)
-        other = args.seed_offset + 10**6 * (SEEDS[args.build] + args.decoder_only)
+        other = args.seed_offset + 10**6 * (seed_of(args) + args.decoder_only)
         pictures = crops.batch(step + other, args.batch)
         pictures = pictures.contiguous(memory_format=torch.channels_last)
         noise = torch.Generator().manual_seed(step)
@@ -164,6 +165,7 @@ def train(args: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_build(parser)
+    add_seed(parser)
     parser.add_argument("--people", type=Path, required=True, help="folder of rendered people")
     parser.add_argument(
         "--out", type=Path, required=True, help="checkpoint to write and go on from"

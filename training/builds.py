@@ -43,9 +43,9 @@ KLEIN_CONFIG = {name: value for name, value in CONFIG.items() if "factor" not in
 }
 
 
-def autoencoder(build: str) -> Any:
-    """The autoencoder of a build, with its own first weights."""
-    torch.manual_seed(SEEDS[build])
+def autoencoder(build: str, seed: int | None = None) -> Any:
+    """The autoencoder of a build, with the first weights of a seed; None: of the build's own."""
+    torch.manual_seed(SEEDS[build] if seed is None else seed)
     return AutoencoderKLFlux2(**KLEIN_CONFIG) if build == KLEIN else AutoencoderKL(**CONFIG)
 
 
@@ -116,3 +116,17 @@ def add_finish(parser: argparse.ArgumentParser) -> None:
 def add_build(parser: argparse.ArgumentParser) -> None:
     """The option that says which editor is being trained."""
     parser.add_argument("--build", choices=BUILDS, default=KONTEXT, help="editor to train")
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """The option that makes another editor of the same build."""
+    parser.add_argument(
+        "--seed",
+        type=int,
+        help=f"of first weights and of the order of samples (default: the build's, {SEEDS})",
+    )
+
+
+def seed_of(args: argparse.Namespace) -> int:
+    """The seed that was asked for, or the build's own."""
+    return SEEDS[args.build] if args.seed is None else args.seed

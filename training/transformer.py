@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextModel, T5EncoderModel
 
-from training.builds import KLEIN, SEEDS, Clock, add_build, add_finish
+from training.builds import KLEIN, SEEDS, Clock, add_build, add_finish, add_seed, seed_of
 from training.instructions import TONES, word
 from training.klein import KleinEditor
 from training.latents import CONTEXTS, MIRRORED, SHAPE_WEIGHTS
@@ -293,9 +293,9 @@ class Editor(nn.Module):
         self.text.t5 = T5EncoderModel.from_pretrained(folder / "text_encoder_2")
 
 
-def new_editor(build: str) -> Editor | KleinEditor:
-    """What is trained, with the first weights of its own seed."""
-    torch.manual_seed(SEEDS[build])
+def new_editor(build: str, seed: int | None = None) -> Editor | KleinEditor:
+    """What is trained, with the first weights of a seed; None: of the build's own."""
+    torch.manual_seed(SEEDS[build] if seed is None else seed)
     return KleinEditor() if build == KLEIN else Editor()
 
 
@@ -400,7 +400,7 @@ def train(args: argparse.Namespace) -> None:
     for drawn in (samples, held_out):
         drawn.close_batch = args.close_batch
         drawn.full_batch = max(1, args.close_batch * BATCH // CLOSE_BATCH)  # as costly
-    model = new_editor(args.build)
+    model = new_editor(args.build, args.seed)
     average = copy.deepcopy(model).requires_grad_(False)
     optimise, start, first = optimisers(model, args.rate, args.muon_rate), 0, time.time()
     source = args.out if args.out.exists() else args.start_from
@@ -415,7 +415,7 @@ def train(args: argparse.Namespace) -> None:
     if rank == 0:
         print("parameters", parameter_count(model), "from step", start, flush=True)
     clock = Clock(args.steps, first, args.finish)
-    other = args.seed_offset + 10**6 * SEEDS[args.build]
+    other = args.seed_offset + 10**6 * seed_of(args)
     began, losses = time.time(), {kind: [] for kind in KINDS}
     compiled = torch.compile(model.transformer) if args.compile else None
     if compiled is not None:
@@ -479,6 +479,7 @@ def save(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_build(parser)
+    add_seed(parser)
     parser.add_argument("--latents", type=Path, required=True)
     parser.add_argument(
         "--out", type=Path, required=True, help="checkpoint to write and go on from"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 import pytest
@@ -12,10 +13,13 @@ from decontext.editors.flux2.wiring import Flux2Wiring
 from training.builds import (
     KLEIN,
     Clock,
+    add_build,
+    add_seed,
     autoencoder,
     from_patches,
     normalised,
     patches,
+    seed_of,
     write_statistics,
 )
 from training.klein import TEXT_LENGTH, KleinEditor
@@ -95,6 +99,22 @@ def test_first_weights_and_positions_differ_from_those_of_the_other_editor() -> 
     assert autoencoder(KLEIN).config.latent_channels == 20
     first, again = (autoencoder(KLEIN).encoder.conv_in.weight for _ in range(2))
     assert torch.equal(first, again)
+
+
+def test_another_seed_gives_another_editor_of_the_same_build() -> None:
+    own, other = (autoencoder(KLEIN, seed).encoder.conv_in.weight for seed in (None, 77))
+    assert own.shape == other.shape and not torch.equal(own, other)
+    first, second = (new_editor(KLEIN, seed).transformer.state_dict() for seed in (None, 77))
+    changed = [name for name in first if not torch.equal(first[name], second[name])]
+    assert "single_transformer_blocks.0.attn.to_out.weight" in changed
+
+
+@pytest.mark.parametrize(("given", "found"), [((), 41), (("--seed", "77"), 77)])
+def test_the_seed_is_the_builds_or_what_was_asked_for(given: tuple[str, ...], found: int) -> None:
+    parser = argparse.ArgumentParser()
+    add_build(parser)
+    add_seed(parser)
+    assert seed_of(parser.parse_args(["--build", KLEIN, *given])) == found
 
 
 def test_a_clock_counts_steps_or_time_whichever_is_further(monkeypatch: pytest.MonkeyPatch) -> None:
