@@ -24,26 +24,18 @@ import decontext
 from benchmarks.visibility import FOLDER, RESULTS, keep_row, load_photos
 from decontext.editors import Editor
 from decontext.editors.several import gather
-from decontext.least_visible import least_judge
+from decontext.least_visible import demand_of, least_judge
 from decontext.objectives import Objective, build_each, working_sizes
 from decontext.photo.images import Photo
 from decontext.preparing import settle_each
 from decontext.progress import drain
 from decontext.prompts import HELD_OUT
-from decontext.publishing.copies import (
-    ALLOWANCE,
-    BOUNDS,
-    PRESSURE,
-    SAVED,
-    USUAL_PRESSURE,
-    draw_copy,
-    kinds_of,
-)
+from decontext.publishing.copies import SAVED, draw_copy, kinds_of
 from decontext.saving import AS_IT_IS
 from decontext.settings import USUAL_STEPS, ProtectSettings
 from decontext.verify import verify_after
 from decontext.visibility import lessen
-from decontext.visibility.demands import MOST_PRESSURE, Demand, Demands
+from decontext.visibility.demands import Demand, Demands
 from decontext.visibility.jod import jod
 from decontext.visibility.layers import first_layer, times_as_long
 from decontext.visibility.scores import ssimulacra2
@@ -207,11 +199,9 @@ class Search:
         ratio = times_as_long(self._photo.size, self._sizes)
         found = {}
         for kind in self._way.kinds or kinds_of(self._settings.robust, ratio):
-            most = min(ALLOWANCE.get(kind, 1.5) * (1 - self._settings.wanted_fall), 0.95)
-            first, bound = self._way.pressure.get(
-                kind, (PRESSURE.get(kind, USUAL_PRESSURE), BOUNDS.get(kind, MOST_PRESSURE))
-            )
-            found[kind] = Demand(most, first, bound)
+            usual = demand_of(kind, self._settings.wanted_fall, ratio)
+            first, bound = self._way.pressure.get(kind, (usual.pressure, usual.bound))
+            found[kind] = replace(usual, pressure=first, bound=bound)
         return found
 
     def _expect(self, image: Tensor, kind: str) -> Tensor:

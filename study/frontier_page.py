@@ -41,12 +41,23 @@ plain places was chosen by how enlarged pictures of 90003, 90004 and 90007 look,
 
 
 def write_documents(out: Path, questions: Sequence[Question], docs: Path) -> list[Path]:
-    """Write what the rows say; photos that were not done in every version are left out."""
-    answers = {one.name: answer(one, out) for one in questions}
+    """Write what the rows say; photos that were not done in every version are left out.
+
+    An answer of more photos that is in frontier.json already stays: rows of several machines, or of
+    questions that were asked one by one, need not lie in one folder.
+    """
     (docs / "images").mkdir(parents=True, exist_ok=True)
     written = [docs / "frontier.json", docs / "frontier.md"]
+    before = json.loads(written[0].read_text("utf-8")) if written[0].exists() else {}
+    found = {one.name: answer(one, out) for one in questions}
+    kept = {
+        name: one
+        for name, one in before.items()
+        if name in found and one["photos"] > found[name]["photos"]
+    }
+    answers = found | kept
     for question in questions:
-        if answers[question.name]["photos"]:
+        if answers[question.name]["photos"] and question.name not in kept:
             picture = docs / "images" / picture_of(question)
             draw(question, answers[question.name]).savefig(picture, dpi=charts.DPI)
             written.append(picture)

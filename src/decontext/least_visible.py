@@ -17,10 +17,10 @@ from decontext.photo.images import Photo
 from decontext.publishing.copies import (
     ALLOWANCE,
     BOUNDS,
-    PRESSURE,
-    USUAL_PRESSURE,
+    USUAL_ALLOWANCE,
     draw_copy,
     kinds_of,
+    pressure_of,
 )
 from decontext.settings import ProtectSettings
 from decontext.visibility.demands import MOST_PRESSURE, Demand, Demands
@@ -86,12 +86,14 @@ def least_judge(
 
 def build_demands(settings: ProtectSettings, ratio: float) -> Demands:
     """What the settings want of each kind of copy of a photo, `ratio` times as long as seen."""
-    wanted = {}
-    for kind in kinds_of(settings.robust, ratio):
-        most = min(ALLOWANCE[kind] * (1 - settings.wanted_fall), 0.95)
-        pressure = PRESSURE.get(kind, USUAL_PRESSURE)
-        wanted[kind] = Demand(most, pressure, BOUNDS.get(kind, MOST_PRESSURE))
-    return Demands(wanted)
+    kinds = kinds_of(settings.robust, ratio)
+    return Demands({kind: demand_of(kind, settings.wanted_fall, ratio) for kind in kinds})
+
+
+def demand_of(kind: str, fall: float, ratio: float) -> Demand:
+    """What one kind of copy is to show, and how hard it presses at first and at most."""
+    most = min(ALLOWANCE.get(kind, USUAL_ALLOWANCE) * (1 - fall), 0.95)
+    return Demand(most, pressure_of(kind, ratio), BOUNDS.get(kind, MOST_PRESSURE))
 
 
 class _Judge:

@@ -80,3 +80,19 @@ def test_documents_say_where_each_method_halves_identity(tmp_path: Path) -> None
     assert "| least visible | 90 [90, 90] |" in text
     assert "| random signs | 50 [50, 50] | 2 of 2 |" in text
     assert "**Not run to an end yet**, so not here: Photos of 512 pixels" in text
+
+
+def test_an_answer_of_more_photos_stays_where_rows_have_fewer(tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    for people in (4, 2):
+        out = tmp_path / str(people)
+        out.mkdir()
+        questions = build_questions(out, people=people)
+        rows = _rows(questions[0], {"least visible": 0.4 / people})
+        lines = "\n".join(json.dumps(row) for row in rows)
+        (out / "rows-rendered-0.jsonl").write_text(lines, encoding="utf-8")
+        written = write_documents(out, questions, docs)
+    assert [path.name for path in written] == ["frontier.json", "frontier.md"]  # no new plot
+    kept = json.loads((docs / "frontier.json").read_text(encoding="utf-8"))
+    assert {name: one["photos"] for name, one in kept.items() if one["photos"]} == {"size-128": 4}
+    assert "4 photos" in (docs / "frontier.md").read_text(encoding="utf-8")

@@ -78,8 +78,13 @@ def draw_jpeg(lowest: int, generator: torch.Generator) -> Part:
 
 def draw_factor(lowest: float, size: tuple[int, int], generator: torch.Generator) -> float:
     if is_large(size):
-        return round(site_factor(size, draw_number(generator, *SITE_SIDES)), 4)
+        return draw_site_factor(size, generator)
     return round(draw_number(generator, lowest, 1.0), 3)
+
+
+def draw_site_factor(size: tuple[int, int], generator: torch.Generator) -> float:
+    """By what part a site reduces a large photo."""
+    return round(site_factor(size, draw_number(generator, *SITE_SIDES)), 4)
 
 
 def _cut(crop: Part, parts: tuple[Part, ...], size: tuple[int, int]) -> tuple[Part, ...]:

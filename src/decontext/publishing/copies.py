@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from decontext.publishing.chains import draw_factor, draw_jpeg, draw_number
+from decontext.publishing.chains import draw_number, draw_site_factor, is_large
 from decontext.publishing.transforms import Part, Transform, chain
 from decontext.settings import LARGE_PHOTO, RobustLevel
 
@@ -26,15 +26,18 @@ LARGEST_CUT = 3.0
 """Photos that are so many times as long and wide as what the editor sees are not prepared for being
 cut: it costs looks, and of the fall a cut copy keeps next to nothing all the same."""
 
-ALLOWANCE = {SAVED: 1.0} | dict.fromkeys(
-    ("jpeg", "reduced", "cut", "mirrored", "blurred", "noisy"), 1.5
-)
+ALLOWANCE = {SAVED: 1.0, "jpeg": 1.25, "reduced": 1.25}
+USUAL_ALLOWANCE = 1.5
 """How many times as much a copy may show as the photo as it was saved."""
 
 PRESSURE = {SAVED: 4.0, "cut": 3.0, "mirrored": 2.0}
 USUAL_PRESSURE = 1.0
 """At first, see `visibility.demands.Demand`: about what it comes to on the photos of the
 benchmark."""
+
+SMALL_PHOTO_PRESSURE = 3.0
+"""The same of reduced copies of photos that are less than `LARGEST_CUT` times as long as what the
+editor sees: these lose by it what makes the fall, larger ones hardly anything."""
 
 BOUNDS = {"cut": 3.5, "mirrored": 3.5}
 """Largest pressure: the price in visibility that is paid for these copies. What each bound buys is
@@ -43,10 +46,23 @@ in docs/visibility.md."""
 LEAST_CUT, MOST_CUT = 2.0, 10.0
 """Percent of width and height; less than that is much as nothing."""
 
+BEST_JPEG = 80
+LEAST_REDUCED, MOST_REDUCED = 0.75, 0.5
+"""Best quality and weakest reduction that are drawn: milder copies show little that the photo as it
+was saved does not. With qualities to 95 and reductions from 1 the mean was as wanted, and the usual
+copies of photos of the editor's own size kept half of the fall."""
+
 
 def kinds_of(level: RobustLevel, ratio: float) -> tuple[str, ...]:
     """Kinds of a level for a photo that is `ratio` times as long as what the editor sees."""
     return tuple(kind for kind in KINDS[level] if kind != "cut" or ratio < LARGEST_CUT)
+
+
+def pressure_of(kind: str, ratio: float) -> float:
+    """How hard a kind presses at first, for a photo `ratio` times as long as what is seen of it."""
+    if kind == "reduced" and ratio < LARGEST_CUT:
+        return SMALL_PHOTO_PRESSURE
+    return PRESSURE.get(kind, USUAL_PRESSURE)
 
 
 def draw_copy(
@@ -57,8 +73,8 @@ def draw_copy(
     Of very large photos what is cut or mirrored is reduced first, which bounds the memory.
     """
     lowest = 60 if level == "web" else 50 if level == "jpeg" else 30
-    jpeg = draw_jpeg(lowest, generator)
-    small = ("small", draw_factor(0.5, size, generator))
+    jpeg = ("jpeg", float(int(draw_number(generator, lowest, BEST_JPEG + 1))))
+    small = ("small", _draw_factor(size, generator))
     cut = ("crop", round(draw_number(generator, LEAST_CUT, MOST_CUT), 2))
     also = draw_number(generator) < 0.3
     swapped = draw_number(generator) < 0.5
@@ -74,3 +90,10 @@ def draw_copy(
     if kind in ("cut", "mirrored") and size[0] * size[1] > LARGE_PHOTO:
         return chain(small, *parts[kind])
     return chain(*parts[kind])
+
+
+def _draw_factor(size: tuple[int, int], generator: torch.Generator) -> float:
+    """By what part a copy is reduced; large photos as sites reduce them."""
+    if is_large(size):
+        return draw_site_factor(size, generator)
+    return round(draw_number(generator, MOST_REDUCED, LEAST_REDUCED), 3)
