@@ -16,6 +16,9 @@ from decontext.visibility.scores import estimate_score
 
 PAGE = Path(__file__).parents[1] / "docs" / "visibility.md"
 CROPS = ("crop-5", "crop-10")
+USUAL = "jpeg-75+resize-0.5"
+"""What sites make of a photo, harshly."""
+
 Row = dict[str, Any]
 
 
@@ -49,6 +52,7 @@ def _summary_table(rows: Sequence[Row]) -> str:
     lines = []
     for name, found in groups(rows):
         gains = [gain for row in found if (gain := gain_over_flat(row, rows)) is not None]
+        kept = [left for row in found if (left := of_flat(row, rows, left_of)) is not None]
         lines.append(
             [
                 name,
@@ -56,6 +60,8 @@ def _summary_table(rows: Sequence[Row]) -> str:
                 _middle(found, lambda row: row["jod"], "{:.2f}", min),
                 _middle(found, lambda row: _colour(row), "{:.1f}", max),
                 _middle(found, fall_of, "{:.2f}", min),
+                _middle(found, left_of, "{:.0%}", min),
+                f"{statistics.median(kept):.0%} ({min(kept):.0%}; {len(kept)})" if kept else "",
                 _middle(found, lambda row: _least(row, but=CROPS), "{:.2f}", min),
                 _middle(found, lambda row: _least(row), "{:.2f}", min),
                 *(_share(found, copy) for copy in _edited(found)),
@@ -70,8 +76,10 @@ def _summary_table(rows: Sequence[Row]) -> str:
         )
     edited = [f"edits with the person: {copy}" for copy in _edited([r for r in rows if r["edits"]])]
     return table(
-        ["photos", "SSIMULACRA2", "JOD", "coarse colour on skin", "fall", "worst copy but crops",
-         "worst copy", *edited, "passes", "SSIMULACRA2 above flat (photos)"],
+        ["photos", "SSIMULACRA2", "JOD", "coarse colour on skin", "fall",
+         "left of it after JPEG 75 and half size", "of that of flat (photos)",
+         "worst copy but crops", "worst copy", *edited, "passes",
+         "SSIMULACRA2 above flat (photos)"],
         lines,
     )  # fmt: skip
 
@@ -183,7 +191,13 @@ def _agreement(rows: Sequence[Row], score: str) -> str:
 
 
 def gain_over_flat(row: Row, rows: Sequence[Row]) -> float | None:
-    """SSIMULACRA2 above that of flat sign steps that fall as far, along the line through two
+    """SSIMULACRA2 above that of flat sign steps that fall as far; None where they were not run."""
+    score = of_flat(row, rows, lambda other: float(other["ssimulacra2"]))
+    return None if score is None else float(row["ssimulacra2"]) - score
+
+
+def of_flat(row: Row, rows: Sequence[Row], value: Callable[[Row], float]) -> float | None:
+    """A figure of flat sign steps that fall as far as a run of ours, along the line through two
     budgets; None where they were not run."""
     flat = [
         other
@@ -194,8 +208,13 @@ def gain_over_flat(row: Row, rows: Sequence[Row]) -> float | None:
         return None
     low, *_, high = sorted(flat, key=fall_of)
     share = (fall_of(row) - fall_of(low)) / (fall_of(high) - fall_of(low))
-    score: float = low["ssimulacra2"] + share * (high["ssimulacra2"] - low["ssimulacra2"])
-    return float(row["ssimulacra2"]) - score
+    return value(low) + share * (value(high) - value(low))
+
+
+def left_of(row: Row) -> float:
+    """Of the fall as saved, the part that a usual copy keeps."""
+    left: float = row["falls"][USUAL] / fall_of(row)
+    return left
 
 
 def fall_of(row: Row) -> float:

@@ -22,7 +22,7 @@ def _row(photo: str, method: str, fall: float, score: float, **more: Any) -> dic
         "strength": "standard" if ours else "4",
         "ssimulacra2": score,
         "jod": None,
-        "falls": {"none": fall, "crop-5": 0.1, "flip": 0.4},
+        "falls": {"none": fall, "jpeg-75+resize-0.5": 0.3, "crop-5": 0.1, "flip": 0.4},
         "edits": edits if ours else {},
         "passes_with_gradient": 40,
         "passes_without": 15,
@@ -70,7 +70,11 @@ def test_summary_says_median_and_worst(tmp_path: Path, monkeypatch: pytest.Monke
     assert "| 90000 | default | 68 |  | 42 | 0.60 | 0.05 |" in part(page, "tried")
     assert "| 2x | 3 | 1.00 | -1.00 |" in part(page, "calibration")
     people = part(page, "summary").splitlines()[2]
-    assert "| 70 (65) |" in people and "| 0.40 (0.40) | 0.10 (0.10) |" in people
+    assert "| 70 (65) |" in people
+    assert "| 50% (50%) | 56% (56%; 1) |" in people
+    assert "| 0.30 (0.30) | 0.10 (0.10) |" in people
     assert "| 4 of 4 | 0 of 4 | 2 of 4 |" in people and "+35 (+35; 1)" in people
     assert "| grace | 4x | standard | 0.50 | 50 |" in part(page, "frontier")
-    assert "| 90001 | 4x | 0.60 | 0.10 | 0.40 | 2 of 2 | 0 of 2 | 1 of 2 |" in part(page, "copies")
+    assert "| 90001 | 4x | 0.60 | 0.30 | 0.10 | 0.40 | 2 of 2 | 0 of 2 | 1 of 2 |" in part(
+        page, "copies"
+    )
