@@ -48,6 +48,7 @@ ELSEWHERE = {
     ("visibility.md", "guard"),
     ("visibility.md", "tried"),
     ("measuring.md", "study"),  # tests/study/test_verdicts.py
+    ("measuring.md", "falls"),  # tests/study/test_falls.py
     ("cluster.md", "sizing"),
     ("README.md", demonstration.NUMBERS),
 }
@@ -116,6 +117,8 @@ SENTENCES: dict[str, dict[str, str]] = {
     "limits.md": {
         "40 % of the edits showed the person": "transfer.jsonl",
         "5 % cut off": SETTING,
+        "at half size left 97 % where": "visibility.json",
+        "and 83 %, at worst 74 %, where it is as long": "visibility.json",
         "23 to 35 %": "results.json",
         "20 to 42 % of the edits": "results.json",
         "fell by 20 % on": ONCE,
@@ -130,6 +133,7 @@ SENTENCES: dict[str, dict[str, str]] = {
         "people 1 % are above 0.35 (SFace) and 0.43 (dlib)": ONCE,
         "fewer than 5 % of the pairs of one person": ONCE,
         "95 % bootstrap": SETTING,
+        "a crop of 5 % and": SETTING,
         "35 to 48 %": "results.json",
     },
     "method.md": {
