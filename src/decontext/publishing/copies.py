@@ -36,8 +36,8 @@ USUAL_PRESSURE = 1.0
 benchmark."""
 
 SMALL_PHOTO_PRESSURE = 3.0
-"""The same of reduced copies of photos that are less than `LARGEST_CUT` times as long as what the
-editor sees: these lose by it what makes the fall, larger ones hardly anything."""
+"""The same of compressed and reduced copies of photos that are less than `LARGEST_CUT` times as
+long as what the editor sees: these lose by it what makes the fall, larger ones hardly anything."""
 
 BOUNDS = {"cut": 3.5, "mirrored": 3.5}
 """Largest pressure: the price in visibility that is paid for these copies. What each bound buys is
@@ -60,7 +60,7 @@ def kinds_of(level: RobustLevel, ratio: float) -> tuple[str, ...]:
 
 def pressure_of(kind: str, ratio: float) -> float:
     """How hard a kind presses at first, for a photo `ratio` times as long as what is seen of it."""
-    if kind == "reduced" and ratio < LARGEST_CUT:
+    if kind in ("jpeg", "reduced") and ratio < LARGEST_CUT:
         return SMALL_PHOTO_PRESSURE
     return PRESSURE.get(kind, USUAL_PRESSURE)
 
