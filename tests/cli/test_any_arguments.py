@@ -109,6 +109,15 @@ def _run(arguments: list[str]) -> tuple[int, str]:
 @example(["protect", "me.png", *EDITOR, "--steps", "9" * 5000])
 @example(["protect", "me.png", *EDITOR, "--epsilon", "9" * 400])
 @example(["evaluate", "folder", "-o", "out", *EDITOR, "--seeds", "9" * 25])
+@example(["protect", "me.png", "folder", *EDITOR, "-o", "9" * 400])
+@example(["protect", "me.png", "folder", *EDITOR, "-o", "9" * 400 + ".png"])
+@example(["protect", "9" * 400, *EDITOR, "-o", "9" * 400])
+@example(["edit", "folder", "smile", *EDITOR, "-o", "9" * 400])
+@example(["evaluate", "folder", *EDITOR, "-o", "9" * 400])
+@example(["verify", "folder", "--original", "9" * 400, *EDITOR])
+@example(["report", "9" * 400])
+@example(["analyze", "me.png", *EDITOR, "-o", "9" * 400])
+@example(["demo", "-o", "9" * 400])
 def test_whatever_is_typed_is_answered_in_words(folder: Path, arguments: list[str]) -> None:
     code, said = _run(arguments)
     assert "unexpected error" not in said

@@ -5,6 +5,7 @@ torch is imported only by commands that compute.
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 import traceback
@@ -72,6 +73,13 @@ def run_command(arguments: Sequence[str]) -> int:
         terminal.show_error(error.format_message(), hint, code=error.exit_code)
         return error.exit_code
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            _trace(arguments)
+            name = f"{error.filename}: " if error.filename else ""
+            terminal.show_error(
+                f"{name}the name is too long.", "Choose a shorter one.", code=InputError.exit_code
+            )
+            return InputError.exit_code
         # Writing to stdout fails with a number and without a name: the disk is full.
         if error.errno is None or error.filename is not None:
             return _show_unexpected(terminal, error, arguments)

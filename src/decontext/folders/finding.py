@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from decontext.errors import InputError
-from decontext.photo.files import is_unfinished
+from decontext.photo.files import explained, is_unfinished
 from decontext.photo.formats import READ_ENDINGS, SAVED_ENDINGS
 
 ENDINGS = READ_ENDINGS
@@ -50,7 +50,9 @@ def find_tasks(
             two photos would get one name, or there is no photo at all.
     """
     output = Path(output)
-    if output.suffix.lower() in ENDINGS and not output.is_dir():
+    with explained(output):
+        exists = output.exists()
+    if output.suffix.lower() in ENDINGS and not (exists and output.is_dir()):
         raise InputError(
             f"{output} is named like a picture; several photos need a folder for the results.",
             f"Try -o {output.stem}.",
