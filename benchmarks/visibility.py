@@ -19,7 +19,7 @@ import fcntl
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -254,16 +254,39 @@ def measure_edits(
 ) -> dict[str, list[float | None]]:
     """Similarity of edits to the photo's person, by SFace: of the photo and of copies; None where
     no face was found."""
+    pictures = {"original": photo.pixels} | copies_of(image, EDITED)
+    found = judge_edits(photo, pictures, editor, EDITS, rendered=rendered)
+    return {name: [edit["sface"] for edit in edits] for name, edits in found.items()}
+
+
+def copies_of(image: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+    """A picture after what happens to published photos, by the name of that."""
+    return {name: parse_transform(name)(image) for name in names}
+
+
+def judge_edits(
+    photo: Photo,
+    pictures: Mapping[str, Tensor],
+    editor: Any,
+    instructions: Sequence[str],
+    *,
+    rendered: bool,
+    steps: int | None = None,
+) -> dict[str, list[dict[str, float | None]]]:
+    """By picture, for each instruction: similarity of the edit to the photo's person by recogniser;
+    None where no face was found."""
     judge = PersonJudge(centred=rendered)
     person = judge.describe(to_array(photo.pixels))
-    found: dict[str, list[float | None]] = {}
-    for name in ("original", *EDITED):
-        picture = photo.pixels if name == "original" else parse_transform(name)(image)
-        for instruction in EDITS:
-            edited = editor.edit(picture, instruction)
-            value = judge.compare(person, judge.describe(to_array(edited)))["sface"]
-            found.setdefault(name, []).append(None if value is None else round(value, 3))
-    return found
+
+    def look(picture: Tensor, instruction: str) -> dict[str, float | None]:
+        edited = judge.describe(to_array(editor.edit(picture, instruction, steps=steps)))
+        values = judge.compare(person, edited)
+        return {key: None if value is None else round(value, 3) for key, value in values.items()}
+
+    return {
+        name: [look(picture, instruction) for instruction in instructions]
+        for name, picture in pictures.items()
+    }
 
 
 @contextmanager

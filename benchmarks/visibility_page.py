@@ -61,7 +61,7 @@ def _summary_table(rows: Sequence[Row]) -> str:
                 _middle(found, lambda row: _colour(row), "{:.1f}", max),
                 _middle(found, fall_of, "{:.2f}", min),
                 _middle(found, left_of, "{:.0%}", min),
-                f"{statistics.median(kept):.0%} ({min(kept):.0%}; {len(kept)})" if kept else "",
+                _beside_flat(kept, "{:.0%}"),
                 _middle(found, lambda row: _least(row, but=CROPS), "{:.2f}", min),
                 _middle(found, lambda row: _least(row), "{:.2f}", min),
                 *(_share(found, copy) for copy in _edited(found)),
@@ -71,7 +71,7 @@ def _summary_table(rows: Sequence[Row]) -> str:
                     "{:.0f}",
                     max,
                 ),
-                _gains(gains),
+                _beside_flat(gains, "{:+.0f}"),
             ]
         )
     edited = [f"edits with the person: {copy}" for copy in _edited([r for r in rows if r["edits"]])]
@@ -274,7 +274,9 @@ def _middle(
     return f"{form.format(statistics.median(found))} ({form.format(worst(found))})"
 
 
-def _gains(gains: Sequence[float]) -> str:
-    if not gains:
+def _beside_flat(values: Sequence[float], form: str) -> str:
+    """Median, worst and number of photos: "+72 (+41; 7)"."""
+    if not values:
         return ""
-    return f"{statistics.median(gains):+.0f} ({min(gains):+.0f}; {len(gains)})"
+    middle, worst = (form.format(value) for value in (statistics.median(values), min(values)))
+    return f"{middle} ({worst}; {len(values)})"

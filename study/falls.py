@@ -15,22 +15,24 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
+from torch import Tensor
+
 from benchmarks.sections import put
-from benchmarks.visibility import SOURCES, load_photos
+from benchmarks.visibility import SOURCES, copies_of, judge_edits, load_photos
+from benchmarks.visibility_page import is_rendered
 from decontext.evaluation.recognisers import (
     SYNTHETIC_THRESHOLDS,
     DlibRecogniser,
     FaceRecogniser,
-    PersonJudge,
 )
 from decontext.evaluation.tables import Table, percent
-from decontext.photo.images import Photo, to_array
+from decontext.photo.images import Photo
 from decontext.prompts import HELD_OUT
-from decontext.publishing.transforms import parse_transform
 from decontext.settings import ProtectSettings
-from study.verdicts import DOCS, Case
+from study.verdicts import DOCS, Case, ranges
 from study.write import to_markdown
 
 ROWS = DOCS / "falls.jsonl"
@@ -54,8 +56,8 @@ def main() -> None:
     if not args.write:
         falls = [float(text) for text in args.falls.split(",")]
         measure(args.editor, args.ratio, falls, args.photos.split(","))
-    rows = [json.loads(line) for line in ROWS.read_text("utf-8").splitlines()]
-    put(DOCS / "measuring.md", "falls", "\n".join(to_markdown(tabulate(rows))), measured=False)
+    table = "\n".join(to_markdown(tabulate(kept_rows())))
+    put(DOCS / "measuring.md", "falls", table, measured=False)
 
 
 def measure(editor_name: str, ratio: int, falls: Sequence[float], names: Sequence[str]) -> None:
@@ -65,10 +67,7 @@ def measure(editor_name: str, ratio: int, falls: Sequence[float], names: Sequenc
     import decontext
 
     torch.set_num_threads(1)
-    known = set()
-    if ROWS.exists():
-        lines = ROWS.read_text("utf-8").splitlines()
-        known = {key_of(json.loads(line)) for line in lines}
+    known = {key_of(row) for row in kept_rows()}
     editor = decontext.load_editor(editor_name)
     unknown = [name for name in names if name not in SOURCES]
     if unknown:
@@ -77,10 +76,16 @@ def measure(editor_name: str, ratio: int, falls: Sequence[float], names: Sequenc
         for wanted in (None, *falls):
             said = {"editor": editor_name, "photo": name, "ratio": ratio, "wanted": wanted}
             if key_of(said) not in known:
-                row = said | _measure(photo, editor, wanted, rendered=name.isdecimal())
+                row = said | _measure(photo, editor, wanted, rendered=is_rendered(said))
                 with ROWS.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
                 print(*said.values(), row.get("falls"), flush=True)
+
+
+def kept_rows() -> list[dict[str, Any]]:
+    """What was measured so far."""
+    lines = ROWS.read_text("utf-8").splitlines() if ROWS.exists() else ()
+    return [json.loads(line) for line in lines]
 
 
 def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -94,34 +99,21 @@ def _measure(photo: Photo, editor: Any, wanted: float | None, *, rendered: bool)
     from decontext.verify import verify_after
     from decontext.visibility.scores import ssimulacra2
 
+    def edits(image: Tensor) -> dict[str, Any]:
+        pictures = copies_of(image, AFTER)
+        return judge_edits(
+            photo, pictures, editor, INSTRUCTIONS, rendered=rendered, steps=EDIT_STEPS
+        )
+
     if wanted is None:
-        return {"edits": measure_edits(photo, photo.pixels, editor, rendered)}
+        return {"edits": edits(photo.pixels)}
     image = drain(protect_steps(photo, editor, ProtectSettings(fall=wanted, robust="web")))
     found = verify_after(AFTER, image, photo, editor, prompts=HELD_OUT[:4], noises=1)
     return {
         "ssimulacra2": round(ssimulacra2(photo.pixels, image) or 0.0, 1),
         "falls": {one.transform: round(one.drop, 3) for one in found},
-        "edits": measure_edits(photo, image, editor, rendered),
+        "edits": edits(image),
     }
-
-
-def measure_edits(
-    photo: Photo, image: Any, editor: Any, rendered: bool
-) -> dict[str, list[dict[str, float | None]]]:
-    """By copy, for each instruction: similarity to the photo's person by recogniser; None where no
-    face was found."""
-    judge = PersonJudge(centred=rendered)
-    person = judge.describe(to_array(photo.pixels))
-    found: dict[str, list[dict[str, float | None]]] = {}
-    for name in AFTER:
-        picture = parse_transform(name)(image)
-        for instruction in INSTRUCTIONS:
-            edited = judge.describe(to_array(editor.edit(picture, instruction, steps=EDIT_STEPS)))
-            values = judge.compare(person, edited)
-            found.setdefault(name, []).append(
-                {key: None if value is None else round(value, 3) for key, value in values.items()}
-            )
-    return found
 
 
 def read_cases(rows: Iterable[dict[str, Any]], editor: str) -> Iterator[Case]:
@@ -133,17 +125,19 @@ def read_cases(rows: Iterable[dict[str, Any]], editor: str) -> Iterator[Case]:
             yield Case(
                 drop=row["falls"][transform],
                 edits=len(edits),
-                shown=sum(shows(edit, rendered=row["photo"].isdecimal()) for edit in edits),
+                shown=shown_of(row, edits),
                 worst=max((edit["sface"] for edit in edits if edit["sface"] is not None),
                           default=float("nan")),
             )  # fmt: skip
 
 
-def shows(edit: dict[str, float | None], *, rendered: bool) -> bool:
-    """Whether an edit shows the person by any recogniser."""
+def shown_of(row: dict[str, Any], edits: Iterable[dict[str, float | None]]) -> int:
+    """How many of a row's edits show the person by any recogniser."""
     theirs = {kind.name: kind.threshold for kind in (FaceRecogniser, DlibRecogniser)}
-    bounds = SYNTHETIC_THRESHOLDS if rendered else theirs
-    return any((edit.get(name) or 0.0) >= bound for name, bound in bounds.items())
+    bounds = SYNTHETIC_THRESHOLDS if is_rendered(row) else theirs
+    return sum(
+        any((edit.get(name) or 0.0) >= bound for name, bound in bounds.items()) for edit in edits
+    )
 
 
 def tabulate(rows: Sequence[dict[str, Any]]) -> Table:
@@ -151,29 +145,30 @@ def tabulate(rows: Sequence[dict[str, Any]]) -> Table:
     editors = sorted({row["editor"] for row in rows}, reverse=True)
     heads = [f"{name}: {what}" for name in editors for what in ("edits", "show the person")]
     table: Table = [("attention fell by", *heads)]
-    shown = []
-    for name in editors:
-        clean = [
-            shows(edit, rendered=row["photo"].isdecimal())
+    clean = [
+        [
+            (len(edits), shown_of(row, edits))
             for row in rows
             if row["editor"] == name and row["wanted"] is None
             for edits in row["edits"].values()
-            for edit in edits
         ]
-        shown += [str(len(clean)), percent(sum(clean) / len(clean))]
-    table.append(("nothing: the original", *shown))
-    for low, high in zip((-1.0, *BOUNDS), (*BOUNDS, 1.1), strict=True):
-        cells = []
-        for name in editors:
-            inside = [case for case in read_cases(rows, name) if low <= case.drop < high]
-            edits, seen = sum(one.edits for one in inside), sum(one.shown for one in inside)
-            cells += [str(edits), percent(seen / edits)] if edits else ["", ""]
-        if low < 0:
-            name = f"less than {high:.0%}"
-        else:
-            name = f"{low:.0%} or more" if high > 1 else f"{low:.0%} to {high:.0%}"
-        table.append((name, *cells))
+        for name in editors
+    ]
+    table.append(("nothing: the original", *chain(*map(_cells, clean))))
+    cases = [list(read_cases(rows, name)) for name in editors]
+    for said, low, high in ranges(BOUNDS):
+        inside = [
+            [(case.edits, case.shown) for case in found if low <= case.drop < high]
+            for found in cases
+        ]
+        table.append((said, *chain(*map(_cells, inside))))
     return table
+
+
+def _cells(counts: Sequence[tuple[int, int]]) -> tuple[str, str]:
+    """How many edits there are, and which part of them shows the person."""
+    edits, shown = (sum(values) for values in zip(*counts, strict=True)) if counts else (0, 0)
+    return (str(edits), percent(shown / edits)) if edits else ("", "")
 
 
 if __name__ == "__main__":

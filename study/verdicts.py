@@ -9,8 +9,10 @@ the table in docs/measuring.md.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,21 +67,24 @@ def read_cases(results: dict[str, Any]) -> Iterator[Case]:
                 )
 
 
+def ranges(bounds: Sequence[float]) -> Iterator[tuple[str, float, float]]:
+    """The ranges of falls that bounds divide: name, least, and what is no longer in it."""
+    first, last = bounds[0], bounds[-1]
+    yield f"less than {first:.0%}", -math.inf, first
+    for low, high in pairwise(bounds):
+        yield f"{low:.0%} to {high:.0%}", low, high
+    yield f"{last:.0%} or more", last, math.inf
+
+
 def tabulate(cases: Sequence[Case]) -> Table:
     """One row for each range of falls in which something was measured."""
     table: Table = [("attention fell by", "versions", "edits", "show the person", "worst version",
                      "worst edit")]  # fmt: skip
-    for low, high in zip((None, *BOUNDS), (*BOUNDS, None), strict=True):
-        inside = [
-            case
-            for case in cases
-            if (low is None or case.drop >= low) and (high is None or case.drop < high)
-        ]
+    for name, low, high in ranges(BOUNDS):
+        inside = [case for case in cases if low <= case.drop < high]
         if not inside:
             continue
         edits, shown = sum(c.edits for c in inside), sum(c.shown for c in inside)
-        span = " to ".join(f"{bound:.0%}" for bound in (low, high) if bound is not None)
-        name = f"less than {span}" if low is None else f"{span} or more" if high is None else span
         table.append(
             (
                 name,

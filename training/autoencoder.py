@@ -126,7 +126,7 @@ def train(args: argparse.Namespace) -> None:
     clock, began = Clock(args.steps, first, args.finish), time.time()
     for step in range(start, args.steps):
         progress = clock.progress(step)
-        other = args.seed_offset + 10**6 * (seed_of(args) + args.decoder_only)
+        other = args.seed_offset + 10**6 * (seed_of(args.build, args.seed) + args.decoder_only)
         pictures = crops.batch(step + other, args.batch)
         pictures = pictures.contiguous(memory_format=torch.channels_last)
         noise = torch.Generator().manual_seed(step)

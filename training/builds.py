@@ -45,7 +45,7 @@ KLEIN_CONFIG = {name: value for name, value in CONFIG.items() if "factor" not in
 
 def autoencoder(build: str, seed: int | None = None) -> Any:
     """The autoencoder of a build, with the first weights of a seed; None: of the build's own."""
-    torch.manual_seed(SEEDS[build] if seed is None else seed)
+    torch.manual_seed(seed_of(build, seed))
     return AutoencoderKLFlux2(**KLEIN_CONFIG) if build == KLEIN else AutoencoderKL(**CONFIG)
 
 
@@ -127,6 +127,6 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def seed_of(args: argparse.Namespace) -> int:
-    """The seed that was asked for, or the build's own."""
-    return SEEDS[args.build] if args.seed is None else args.seed
+def seed_of(build: str, seed: int | None) -> int:
+    """The seed that was asked for, or where that is None the build's own."""
+    return SEEDS[build] if seed is None else seed

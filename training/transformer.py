@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextModel, T5EncoderModel
 
-from training.builds import KLEIN, SEEDS, Clock, add_build, add_finish, add_seed, seed_of
+from training.builds import KLEIN, Clock, add_build, add_finish, add_seed, seed_of
 from training.instructions import TONES, word
 from training.klein import KleinEditor
 from training.latents import CONTEXTS, MIRRORED, SHAPE_WEIGHTS
@@ -295,7 +295,7 @@ class Editor(nn.Module):
 
 def new_editor(build: str, seed: int | None = None) -> Editor | KleinEditor:
     """What is trained, with the first weights of a seed; None: of the build's own."""
-    torch.manual_seed(SEEDS[build] if seed is None else seed)
+    torch.manual_seed(seed_of(build, seed))
     return KleinEditor() if build == KLEIN else Editor()
 
 
@@ -415,7 +415,7 @@ def train(args: argparse.Namespace) -> None:
     if rank == 0:
         print("parameters", parameter_count(model), "from step", start, flush=True)
     clock = Clock(args.steps, first, args.finish)
-    other = args.seed_offset + 10**6 * seed_of(args)
+    other = args.seed_offset + 10**6 * seed_of(args.build, args.seed)
     began, losses = time.time(), {kind: [] for kind in KINDS}
     compiled = torch.compile(model.transformer) if args.compile else None
     if compiled is not None:

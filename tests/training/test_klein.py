@@ -114,7 +114,8 @@ def test_the_seed_is_the_builds_or_what_was_asked_for(given: tuple[str, ...], fo
     parser = argparse.ArgumentParser()
     add_build(parser)
     add_seed(parser)
-    assert seed_of(parser.parse_args(["--build", KLEIN, *given])) == found
+    args = parser.parse_args(["--build", KLEIN, *given])
+    assert seed_of(args.build, args.seed) == found
 
 
 def test_a_clock_counts_steps_or_time_whichever_is_further(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,8 +51,8 @@ def find_tasks(
     """
     output = Path(output)
     with explained(output):
-        exists = output.exists()
-    if output.suffix.lower() in ENDINGS and not (exists and output.is_dir()):
+        is_folder = output.is_dir()
+    if output.suffix.lower() in ENDINGS and not is_folder:
         raise InputError(
             f"{output} is named like a picture; several photos need a folder for the results.",
             f"Try -o {output.stem}.",

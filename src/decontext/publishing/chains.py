@@ -72,19 +72,17 @@ def draw_number(generator: torch.Generator, low: float = 0.0, high: float = 1.0)
     return low + (high - low) * float(share)
 
 
-def draw_jpeg(lowest: int, generator: torch.Generator) -> Part:
-    return "jpeg", float(int(draw_number(generator, lowest, 96)))
+def draw_jpeg(lowest: int, generator: torch.Generator, *, highest: int = 95) -> Part:
+    return "jpeg", float(int(draw_number(generator, lowest, highest + 1)))
 
 
-def draw_factor(lowest: float, size: tuple[int, int], generator: torch.Generator) -> float:
+def draw_factor(
+    lowest: float, size: tuple[int, int], generator: torch.Generator, *, highest: float = 1.0
+) -> float:
+    """By what part a photo is reduced; large ones as sites reduce them."""
     if is_large(size):
-        return draw_site_factor(size, generator)
-    return round(draw_number(generator, lowest, 1.0), 3)
-
-
-def draw_site_factor(size: tuple[int, int], generator: torch.Generator) -> float:
-    """By what part a site reduces a large photo."""
-    return round(site_factor(size, draw_number(generator, *SITE_SIDES)), 4)
+        return round(site_factor(size, draw_number(generator, *SITE_SIDES)), 4)
+    return round(draw_number(generator, lowest, highest), 3)
 
 
 def _cut(crop: Part, parts: tuple[Part, ...], size: tuple[int, int]) -> tuple[Part, ...]:

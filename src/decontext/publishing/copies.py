@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from decontext.publishing.chains import draw_number, draw_site_factor, is_large
+from decontext.publishing.chains import draw_factor, draw_jpeg, draw_number
 from decontext.publishing.transforms import Part, Transform, chain
 from decontext.settings import LARGE_PHOTO, RobustLevel
 
@@ -73,8 +73,8 @@ def draw_copy(
     Of very large photos what is cut or mirrored is reduced first, which bounds the memory.
     """
     lowest = 60 if level == "web" else 50 if level == "jpeg" else 30
-    jpeg = ("jpeg", float(int(draw_number(generator, lowest, BEST_JPEG + 1))))
-    small = ("small", _draw_factor(size, generator))
+    jpeg = draw_jpeg(lowest, generator, highest=BEST_JPEG)
+    small = ("small", draw_factor(MOST_REDUCED, size, generator, highest=LEAST_REDUCED))
     cut = ("crop", round(draw_number(generator, LEAST_CUT, MOST_CUT), 2))
     also = draw_number(generator) < 0.3
     swapped = draw_number(generator) < 0.5
@@ -90,10 +90,3 @@ def draw_copy(
     if kind in ("cut", "mirrored") and size[0] * size[1] > LARGE_PHOTO:
         return chain(small, *parts[kind])
     return chain(*parts[kind])
-
-
-def _draw_factor(size: tuple[int, int], generator: torch.Generator) -> float:
-    """By what part a copy is reduced; large photos as sites reduce them."""
-    if is_large(size):
-        return draw_site_factor(size, generator)
-    return round(draw_number(generator, MOST_REDUCED, LEAST_REDUCED), 3)
